@@ -1,0 +1,22 @@
+/**
+ * Time as the engine sees it. Two clocks, never mixed: `now` (wall, for logical expiry that other
+ * machines read) and `monotonic` (for everything that must not jump: validity, leases, timeouts).
+ */
+export interface Clock {
+  /** Wall clock, milliseconds since the epoch. */
+  now(): number;
+  /** Monotonic clock, milliseconds, arbitrary origin. */
+  monotonic(): number;
+  /** Runs `fn` once after `ms`; the returned function cancels. Must not keep the process alive. */
+  setTimer(ms: number, fn: () => void): () => void;
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  setTimer(ms, fn) {
+    const timer = setTimeout(fn, ms);
+    timer.unref();
+    return () => clearTimeout(timer);
+  },
+};

@@ -1,0 +1,147 @@
+/**
+ * The port of the shared tier (L2): what the engine asks of it, in the words of the coherence protocol
+ * (docs/protocol.md), not in commands of Redis. test/conformance holds one suite that every adapter passes.
+ *
+ * Every method may reject with RemoteUnavailableError (no connection, timeout): the command may or may not
+ * have been executed, now or later. Callers treat that as "unknown", never as "no".
+ */
+export interface RemoteTier {
+  /** What it is, for health and logs: 'redis', 'in-process'. */
+  readonly kind: string;
+  readonly state: RemoteState;
+
+  /** Connects in the background; never throws because the other side is away, and keeps trying. */
+  start(listener: RemoteListener): void;
+  /** Closes connections and stops retrying; idempotent. */
+  stop(): Promise<void>;
+  /** Connections and server figures for health and metrics; never secrets. */
+  describe(): Promise<RemoteDescription>;
+
+  get(key: EntryKey): Promise<Buffer | null>;
+  /** Answers in the order asked. */
+  getMany(keys: readonly EntryKey[]): Promise<(Buffer | null)[]>;
+
+  /**
+   * ACQUIRE. In this order: a live fence answers 'fenced'; a value that is not the rejected one answers
+   * 'value'; a lease held by another token answers 'busy'; else the lease is set for `leaseMs` and the answer
+   * is 'granted'. A rejected value is deleted unless `keep` (refresh of a value that may still be served).
+   * Asked again with the token that holds the lease, it answers 'granted' and renews it.
+   */
+  acquire(request: AcquireRequest): Promise<Acquired>;
+  /** Several at once, answers in order; one refusal does not fail the others. */
+  acquireMany(requests: readonly AcquireRequest[]): Promise<Acquired[]>;
+  /** Gives a lease back, only if `token` holds it. */
+  release(key: EntryKey, token: string): Promise<void>;
+
+  /** FILL: stores `value` and ends the lease iff the lease equals `token` and no fence stands. */
+  fill(request: FillRequest): Promise<boolean>;
+  fillMany(requests: readonly FillRequest[]): Promise<boolean[]>;
+
+  /**
+   * Compare-and-set without a lease, for `touch` and `expire`: replaces the value whose fingerprint (its first
+   * FINGERPRINT_BYTES bytes) is `expected`, sets the new remaining life, and appends a record naming the key to the log.
+   */
+  replace(key: EntryKey, expected: Buffer, next: Buffer, ttlMs: number | null): Promise<boolean>;
+
+  /** NONCE: each tag's current nonce, created where absent (the winner's is answered), in order. */
+  nonces(tags: readonly string[]): Promise<string[]>;
+
+  /**
+   * INVALIDATE and BUMP in one: deletes values and leases of `keys`, gives every tag a new nonce, and appends one
+   * record to the log. Resolves with the record's position only when all of it was answered.
+   */
+  invalidate(change: Invalidation): Promise<LogPosition>;
+
+  /** FENCE: nobody fills `key` until `unfence` or `ms` have passed; deletes value and lease. */
+  fence(key: EntryKey, fenceId: string, ms: number): Promise<void>;
+  unfence(key: EntryKey, fenceId: string): Promise<void>;
+
+  /**
+   * One atomic look at the log from my position (inclusive). `from` null opens the log: a genesis record is made
+   * where there is none, and `position` is the newest record. Otherwise `records` are those after `from`.
+   * `lost` is true when `from` is not in the log any more or a record's `prev` does not match: everything known
+   * locally is then worthless.
+   */
+  poll(from: LogPosition | null): Promise<LogPage>;
+
+  /** Entry keys (values or leases) that begin with `prefix`, in batches, never twice in one batch. */
+  scan(prefix: string, batch?: number): AsyncIterable<EntryKey[]>;
+}
+
+/** First bytes of a stored value that identify it: header version, random id, times, checksum. */
+export const FINGERPRINT_BYTES = 32;
+
+/** `namespace:id`, already escaped; the adapter adds the prefix, hash tag and suffixes. */
+export type EntryKey = string;
+/** Opaque; ordered only by the log itself. */
+export type LogPosition = string;
+
+export type RemoteState = 'idle' | 'connecting' | 'ready' | 'down' | 'stopped';
+
+export interface RemoteListener {
+  /** Something was appended: poll soon. May come too often, may not come at all. */
+  wake(): void;
+  stateChanged(state: RemoteState, reason?: string): void;
+}
+
+export interface RemoteDescription {
+  kind: string;
+  state: RemoteState;
+  /** host:port, without user and password. */
+  endpoint?: string;
+  connections: { name: string; state: string }[];
+  /** Figures of INFO, in its own names where it has them. */
+  server?: Record<string, string | number>;
+}
+
+export interface AcquireRequest {
+  key: EntryKey;
+  token: string;
+  leaseMs: number;
+  /** Fingerprint of the value the caller saw and rejects. */
+  rejected?: Buffer;
+  /** Do not delete the rejected value when granting. */
+  keep?: boolean;
+}
+
+export type Acquired =
+  | { outcome: 'granted' }
+  | { outcome: 'busy' }
+  | { outcome: 'fenced' }
+  | { outcome: 'value'; value: Buffer }
+  /** Only from acquireMany: this one got no answer. */
+  | { outcome: 'unknown' };
+
+export interface FillRequest {
+  key: EntryKey;
+  token: string;
+  value: Buffer;
+  /** Remaining life in milliseconds; null lives for ever. */
+  ttlMs: number | null;
+}
+
+export interface Invalidation {
+  keys: readonly EntryKey[];
+  tags: readonly string[];
+  /** A glob over entry keys (`*`, `?`), carried in the record for the other nodes' L1; the adapter deletes nothing by it. */
+  pattern?: string;
+  /** Removed with the keys: the fence this writer set. */
+  fenceId?: string;
+}
+
+export interface LogRecord {
+  position: LogPosition;
+  keys: readonly EntryKey[];
+  tags: readonly string[];
+  pattern?: string;
+}
+
+export interface LogPage {
+  /** Identity of the data set behind the connection (Redis: master_replid); another one means failover or restart. */
+  epoch: string;
+  records: readonly LogRecord[];
+  position: LogPosition;
+  /** False when there is more to read: poll again before trusting the clock. */
+  complete: boolean;
+  lost: boolean;
+}
