@@ -1,1 +1,4 @@
-export default async function globalTeardown() {}
+/** Stops what global-setup.mjs has started. */
+export default async function globalTeardown() {
+  await globalThis.__strataServices?.stop();
+}
