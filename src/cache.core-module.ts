@@ -1,0 +1,10 @@
+import { Global, Module } from '@nestjs/common';
+import { CacheDirectory } from './cache.directory.js';
+
+/**
+ * What the caches of one application share. A static module: Nest makes one per application, however many
+ * CacheModules import it. Global, so that its hooks run before those of the application's own modules.
+ */
+@Global()
+@Module({ providers: [CacheDirectory], exports: [CacheDirectory] })
+export class CacheCoreModule {}

@@ -1,0 +1,29 @@
+import { Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import { TieredCache } from '#tiered-cache';
+import { CacheLog } from './cache.log.js';
+import { engineOptions, resolveCacheOptions, type ResolvedCacheOptions } from './cache.options.js';
+
+/**
+ * The cache, as Nest injects it: the engine plus the application's life. Made by the module's factory once per
+ * application; starts when modules initialise and closes, after the servers, when the application shuts down.
+ */
+@Injectable()
+export class CacheService extends TieredCache implements OnModuleInit, OnApplicationShutdown {
+  private readonly log: CacheLog;
+
+  constructor(options: ResolvedCacheOptions = resolveCacheOptions({})) {
+    super(engineOptions(options));
+    this.log = new CacheLog(this, options);
+  }
+
+  onModuleInit(): void {
+    this.log.start();
+    this.start();
+  }
+
+  /** Waits for fills in flight, closes connections, and logs the final statistics. */
+  async onApplicationShutdown(): Promise<void> {
+    await this.close();
+    this.log.stop();
+  }
+}
