@@ -1,0 +1,33 @@
+import { Module, type DynamicModule } from '@nestjs/common';
+import { HealthIndicatorService, TerminusModule } from '@nestjs/terminus';
+import { InvalidOptionsError } from '#tiered-cache';
+import type { CacheService } from '../cache.service.js';
+import { getCacheToken } from '../cache.tokens.js';
+import { createHealthController } from './health.controller.js';
+import { resolveThresholds, type CacheHealthModuleOptions } from './health.options.js';
+import { StrataHealthIndicator } from './strata-health.indicator.js';
+
+/** `GET /health`, and the indicator for the host's own health controller. */
+@Module({})
+export class CacheHealthModule {
+  /** @throws InvalidOptionsError */
+  static forRoot(options: CacheHealthModuleOptions = {}): DynamicModule {
+    const thresholds = resolveThresholds(options.thresholds);
+    const path = options.path ?? 'health';
+    if (typeof path !== 'string') throw new InvalidOptionsError('health.path', path, 'a path');
+    return {
+      module: CacheHealthModule,
+      imports: [TerminusModule, ...(options.imports ?? [])],
+      controllers: options.controller === false ? [] : [createHealthController(path)],
+      providers: [
+        {
+          provide: StrataHealthIndicator,
+          inject: [getCacheToken(options.cache), HealthIndicatorService],
+          useFactory: (cache: CacheService, indicators: HealthIndicatorService) =>
+            new StrataHealthIndicator(cache, indicators, thresholds),
+        },
+      ],
+      exports: [StrataHealthIndicator],
+    };
+  }
+}
