@@ -4,10 +4,16 @@ import type { Codec, RegisteredClass } from './codec.js';
 import { isJsonPlain, jsonCodec } from './json-codec.js';
 import { createRichCodec } from './rich-codec.js';
 
+/** A value as bytes, and which codec reads them. */
+export interface Encoded {
+  codec: number;
+  payload: Buffer;
+}
+
 /** The codecs of one cache. */
 export interface Codecs {
   /** JSON when that is exact, else rich. @throws UnserialisableValueError */
-  encode(value: unknown): { codec: number; payload: Buffer };
+  encode(value: unknown): Encoded;
   /** A fresh value nobody else holds. @throws CorruptEntryError 'codec' (unknown id) or 'payload' */
   decode(codecId: number, payload: Buffer): unknown;
 }

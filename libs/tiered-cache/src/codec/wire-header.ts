@@ -1,8 +1,8 @@
 import { randomFillSync } from 'node:crypto';
+import { crc32 } from 'node:zlib';
 import { CorruptEntryError, InvalidTagError } from '../errors.js';
 import { FINGERPRINT_BYTES } from '../remote/remote-tier.js';
 import type { DecodedEntry, EntryHeader } from './codec.js';
-import { crcOf } from './crc.js';
 
 /*
  * Format 1 of a stored entry; docs/wire-format.md has the table. Little-endian throughout. The first 32 bytes
@@ -164,9 +164,16 @@ function seal(out: Buffer, expires: number, staleUntil: number): Buffer {
 const RANDOM = Buffer.alloc(4096);
 let randomAt = RANDOM.length;
 
-/** Everything but the checksum itself. */
+/**
+ * CRC-32 of the whole entry with the checksum's own place read as zero. Set to zero for the moment of the (native,
+ * synchronous) call and put back: one call over one buffer costs a third of two calls over two views.
+ */
 function checksum(buffer: Buffer): number {
-  return crcOf(buffer, AT.crc + 4, buffer.length, crcOf(buffer, 0, AT.crc));
+  const stored = buffer.readUInt32LE(AT.crc);
+  buffer.writeUInt32LE(0, AT.crc);
+  const computed = crc32(buffer);
+  buffer.writeUInt32LE(stored, AT.crc);
+  return computed;
 }
 
 function sound(header: EntryHeader): boolean {

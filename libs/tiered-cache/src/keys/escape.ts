@@ -25,6 +25,11 @@ export function escapeText(text: string): string {
   return escaped.length > MAX_ESCAPED_BYTES ? hashed(escaped) : escaped;
 }
 
+/** Whether a UTF-16 unit stands for itself in keys (a `~` at the start of an id does not). */
+export function isKeyCharacter(code: number): boolean {
+  return SAFE[code] === 1;
+}
+
 /** The inverse of escapeText for text that was not hashed; null when it is not its output. */
 export function unescapeText(escaped: string): string | null {
   if (!escaped.includes('%')) return PLAIN.test(escaped) ? escaped : null;
