@@ -1,0 +1,25 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { cacheOptionsFromEnv, CacheModule } from 'nestjs-strata';
+import { CacheAdminModule } from 'nestjs-strata/admin';
+import { CacheTypeOrmModule } from 'nestjs-strata/typeorm';
+import { CacheWarmingModule, warmingOptionsFromEnv } from 'nestjs-strata/warming';
+import { TRADING_NAMESPACES } from './trading-namespaces.js';
+
+/** The cache and its features: entity subscribers, warming, and the admin routes under /admin/cache. */
+@Module({})
+export class TradingCacheModule {
+  static forRoot(env: NodeJS.ProcessEnv): DynamicModule {
+    return {
+      module: TradingCacheModule,
+      imports: [
+        CacheModule.forRootAsync({
+          isGlobal: true,
+          useFactory: () => ({ ...cacheOptionsFromEnv(env), namespaces: TRADING_NAMESPACES }),
+        }),
+        CacheTypeOrmModule.forRoot(),
+        CacheWarmingModule.forRootAsync({ useFactory: () => warmingOptionsFromEnv(env) }),
+        CacheAdminModule.forRoot(),
+      ],
+    };
+  }
+}

@@ -1,0 +1,51 @@
+import { plainToInstance, Transform } from 'class-transformer';
+import { IsBoolean, IsInt, IsNotEmpty, IsString, Matches, Max, Min, validateSync } from 'class-validator';
+
+/** What the demo reads from its environment itself; the cache reads its own variables (docs/demo.md). */
+export class TradingConfig {
+  @Matches(/^postgres(ql)?:\/\//, { message: 'DATABASE_URL must be a postgres:// or postgresql:// URL' })
+  @IsString({ message: 'DATABASE_URL is required' })
+  DATABASE_URL!: string;
+
+  /** 0: any free port. */
+  @Transform(({ value }) => asInteger(value))
+  @IsInt()
+  @Min(0)
+  @Max(65_535)
+  PORT = 3000;
+
+  @IsString()
+  @IsNotEmpty()
+  HOST = '127.0.0.1';
+
+  /** Which node of the fleet this is, from 1; for logs and the database's list of connections. */
+  @Transform(({ value }) => asInteger(value))
+  @IsInt()
+  @Min(1)
+  NODE_INDEX = 1;
+
+  /** This node creates the schema and, when there are no instruments, seeds. */
+  @Transform(({ value }) => (value === '1' || value === 'true' ? true : value === '0' ? false : value))
+  @IsBoolean({ message: 'STRATA_DEMO_SEED must be 1 or 0' })
+  STRATA_DEMO_SEED = false;
+}
+
+/** The name under which `ConfigService` knows the validated configuration. */
+export const TRADING_CONFIG = 'trading';
+
+/**
+ * Reads and checks the environment. An empty variable counts as absent, as in a shell's `${VAR:-default}`.
+ * @throws Error naming every wrong variable; never a value, as URLs carry passwords.
+ */
+export function readTradingConfig(env: Record<string, string | undefined>): TradingConfig {
+  const known = ['DATABASE_URL', 'PORT', 'HOST', 'NODE_INDEX', 'STRATA_DEMO_SEED'];
+  const given = Object.fromEntries(known.flatMap((name) => (env[name] ? [[name, env[name]]] : [])));
+  const config = plainToInstance(TradingConfig, given);
+  const wrong = validateSync(config).flatMap((error) => Object.values(error.constraints ?? {}).slice(0, 1));
+  if (wrong.length > 0) throw new Error(`The environment is not usable: ${wrong.join('; ')}.`);
+  return config;
+}
+
+function asInteger(value: unknown): unknown {
+  return typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value;
+}

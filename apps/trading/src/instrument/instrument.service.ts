@@ -1,0 +1,129 @@
+import { ConflictException, Injectable, NotFoundException } from '@nestjs/common';
+import { InjectRepository } from '@nestjs/typeorm';
+import { type EntityManager, Repository } from 'typeorm';
+import { Cacheable } from 'nestjs-strata';
+import { entityTag } from 'nestjs-strata/typeorm';
+import { normalizeSymbol } from '../http/symbol.js';
+import {
+  type CreateInstrumentDto,
+  type ListInstrumentsDto,
+  type UpdateInstrumentDto,
+} from './instrument.dto.js';
+import { Instrument } from './instrument.entity.js';
+import { findInstruments } from './instrument.query.js';
+import { type InstrumentPage, instrumentView, type InstrumentView } from './instrument.view.js';
+
+/** Reads are cached for an hour; writes need no word about the cache, as the entity says what it stands for. */
+@Injectable()
+export class InstrumentService {
+  constructor(@InjectRepository(Instrument) private readonly instruments: Repository<Instrument>) {}
+
+  /** Null when there is none; that answer is cached too, briefly, and ended by an insert or a restore. */
+  @Cacheable({
+    namespace: 'instruments',
+    key: (symbol) => symbol,
+    tags: (symbol) => [`symbol:${normalizeSymbol(symbol)}`],
+  })
+  find(symbol: string): Promise<InstrumentView | null> {
+    return this.read(symbol);
+  }
+
+  /** What the database says now. */
+  async read(symbol: string): Promise<InstrumentView | null> {
+    const row = await this.instruments.findOneBy({ symbol: normalizeSymbol(symbol) });
+    return row && instrumentView(row);
+  }
+
+  /** @throws NotFoundException */
+  async get(symbol: string): Promise<InstrumentView> {
+    return (await this.find(symbol)) ?? unknown(symbol);
+  }
+
+  /** Every write to any instrument ends every cached list: which lists a row appears in is not knowable by key. */
+  @Cacheable({
+    namespace: 'instrument-lists',
+    key: (query) => JSON.stringify(Object.entries(query).sort()),
+    tags: () => [entityTag('Instrument')],
+  })
+  async list(query: ListInstrumentsDto): Promise<InstrumentPage> {
+    const [rows, total] = await findInstruments(this.instruments, query);
+    return { items: rows.map(instrumentView), total, limit: query.limit, offset: query.offset };
+  }
+
+  /** @throws ConflictException when the symbol is taken, be it by a deleted instrument. */
+  async create(input: CreateInstrumentDto): Promise<InstrumentView> {
+    return this.instruments.manager.transaction(async (manager) => {
+      await this.refuseTaken(manager, input.symbol);
+      const row = manager.create(Instrument, {
+        ...input,
+        volume24h: input.volume24h ?? '0.00',
+        isActive: input.isActive ?? true,
+        origin: 'api',
+        volumeOrigin: 'api',
+      });
+      return instrumentView(await manager.save(row));
+    });
+  }
+
+  /** @throws NotFoundException; ConflictException when the new symbol is taken. */
+  async update(symbol: string, changes: UpdateInstrumentDto): Promise<InstrumentView> {
+    return this.instruments.manager.transaction(async (manager) => {
+      const row = await lock(manager, symbol);
+      if (changes.symbol !== undefined && changes.symbol !== row.symbol) {
+        await this.refuseTaken(manager, changes.symbol);
+      }
+      manager.merge<Instrument>(Instrument, row, changes);
+      if (changes.volume24h !== undefined) row.volumeOrigin = 'api';
+      return instrumentView(await manager.save(row));
+    });
+  }
+
+  /** Soft: the row stays and can be restored. @throws NotFoundException */
+  async remove(symbol: string): Promise<void> {
+    await this.instruments.manager.transaction(async (manager) => {
+      await manager.softRemove(await lock(manager, symbol));
+    });
+  }
+
+  /** Restoring what is not deleted changes nothing. @throws NotFoundException */
+  async restore(symbol: string): Promise<InstrumentView> {
+    return this.instruments.manager.transaction(async (manager) => {
+      const row = await lock(manager, symbol, { withDeleted: true });
+      return instrumentView(row.deletedAt ? await manager.recover(row) : row);
+    });
+  }
+
+  /** The active instruments with the most volume: what is worth having warm. */
+  async topByVolume(count: number): Promise<string[]> {
+    const rows = await this.instruments.find({
+      select: { id: true, symbol: true },
+      where: { isActive: true },
+      order: { volume24h: 'DESC', symbol: 'ASC' },
+      take: count,
+    });
+    return rows.map((row) => row.symbol);
+  }
+
+  /** A clear answer in the common case; the unique index decides races, and its error becomes a 409 as well. */
+  private async refuseTaken(manager: EntityManager, symbol: string): Promise<void> {
+    const taken = await manager.findOne(Instrument, { where: { symbol }, withDeleted: true });
+    if (!taken) return;
+    throw new ConflictException(
+      taken.deletedAt ? `${symbol} exists and is deleted; restore it.` : `${symbol} exists already.`,
+    );
+  }
+}
+
+/** Locks the row, so that two PATCHes cannot write each other's old columns back. */
+async function lock(manager: EntityManager, symbol: string, options: { withDeleted?: boolean } = {}) {
+  const row = await manager.findOne(Instrument, {
+    where: { symbol: normalizeSymbol(symbol) },
+    lock: { mode: 'pessimistic_write' },
+    ...options,
+  });
+  return row ?? unknown(symbol);
+}
+
+function unknown(symbol: string): never {
+  throw new NotFoundException(`There is no instrument ${normalizeSymbol(symbol)}.`);
+}

@@ -1,0 +1,33 @@
+import 'reflect-metadata';
+import { type AddressInfo } from 'node:net';
+import { type Server } from 'node:http';
+import { type INestApplication, Logger } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { AppModule } from './app.module.js';
+import { readTradingConfig } from './config/trading.config.js';
+import { Shutdown } from './shutdown.js';
+
+/** One node of the demo. A runner that started it with an IPC channel learns its address when it listens. */
+async function main(): Promise<void> {
+  const shutdown = new Shutdown();
+  const { HOST, NODE_INDEX, PORT } = readTradingConfig(process.env);
+  const app = await NestFactory.create<INestApplication<Server>>(AppModule.forRoot(process.env), {
+    abortOnError: false,
+  });
+  shutdown.watch(app);
+  await app.listen(PORT, HOST);
+  const url = addressOf(app.getHttpServer(), HOST);
+  if (process.send) process.send({ type: 'ready', url });
+  else new Logger('Trading').log(`ready node=${NODE_INDEX} url=${url}`);
+}
+
+function addressOf(server: Server, host: string): string {
+  const { port } = server.address() as AddressInfo;
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+main().catch((error: unknown) => {
+  // The stack of a missing variable or a port in use helps nobody.
+  new Logger('Trading').fatal(error instanceof Error ? error.message : String(error));
+  process.exit(1);
+});
