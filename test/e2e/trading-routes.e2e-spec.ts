@@ -136,10 +136,13 @@ describeWithServices('trading demo: routes', () => {
     });
 
     it('shows a change in lists that were cached before it', async () => {
-      const find = async () => (await http().get('/instruments?search=SOL').expect(200)).body.items;
-      expect((await find()).map((item: any) => item.name)).toEqual(['Solana']);
+      const names = async () => {
+        const { body } = await http().get('/instruments?type=crypto').expect(200);
+        return body.items.map((item: any) => item.name);
+      };
+      expect(await names()).toContain('Solana');
       await http().patch('/instruments/SOL').send({ name: 'Solana renamed' }).expect(200);
-      expect((await find()).map((item: any) => item.name)).toEqual(['Solana renamed']);
+      expect(await names()).toContain('Solana renamed');
     });
 
     it('ends the old key and the new when a symbol is renamed', async () => {
@@ -245,7 +248,7 @@ describeWithServices('trading demo: routes', () => {
       const answers = await Promise.all(
         Array.from({ length: 10 }, () => http().post('/accounts/3/withdrawals').send({ amount: '1' })),
       );
-      expect(answers.map(({ status }) => status).sort()).toEqual([
+      expect(answers.map(({ status }) => status).sort((a, b) => a - b)).toEqual([
         201, 201, 201, 201, 201, 422, 422, 422, 422, 422,
       ]);
       expect(await balance(3)).toBe('0.00');

@@ -1,5 +1,4 @@
 import 'reflect-metadata';
-import { type AddressInfo } from 'node:net';
 import { type Server } from 'node:http';
 import { type INestApplication, Logger } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
@@ -22,8 +21,9 @@ async function main(): Promise<void> {
 }
 
 function addressOf(server: Server, host: string): string {
-  const { port } = server.address() as AddressInfo;
-  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('The server has no port.');
+  return `http://${host.includes(':') ? `[${host}]` : host}:${address.port}`;
 }
 
 main().catch((error: unknown) => {

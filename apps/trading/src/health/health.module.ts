@@ -1,3 +1,11 @@
 import { Module } from '@nestjs/common';
-@Module({})
+import { TerminusModule } from '@nestjs/terminus';
+import { CacheHealthModule } from 'nestjs-strata/health';
+import { HealthController } from './health.controller.js';
+
+/** A health check of the host's own, which takes the cache's indicator into it. */
+@Module({
+  imports: [TerminusModule, CacheHealthModule.forRoot({ controller: false })],
+  controllers: [HealthController],
+})
 export class HealthModule {}

@@ -1,4 +1,4 @@
-import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
+import { type ArgumentsHost, Catch, type ExceptionFilter, Logger } from '@nestjs/common';
 import { type Request, type Response } from 'express';
 import { toProblem } from './problem.js';
 
@@ -17,10 +17,6 @@ export class ProblemFilter implements ExceptionFilter {
       response.destroy();
       return;
     }
-    if (isHealthResult(error)) {
-      response.status(problem.status).json(error.getResponse());
-      return;
-    }
     if (problem.status === 503) response.setHeader('Retry-After', '1');
     response.status(problem.status).type('application/problem+json').send(JSON.stringify(problem));
   }
@@ -31,11 +27,4 @@ export class ProblemFilter implements ExceptionFilter {
     if (status === 503) this.logger.warn(`${where}: ${message}`);
     else this.logger.error(`${where}: ${message}`, error instanceof Error ? error.stack : undefined);
   }
-}
-
-/** A health check that fails is an answer of its own format (@nestjs/terminus), not a problem of the request. */
-function isHealthResult(error: unknown): error is HttpException {
-  if (!(error instanceof HttpException)) return false;
-  const body = error.getResponse();
-  return typeof body === 'object' && typeof (body as { status?: unknown }).status === 'string';
 }

@@ -27,6 +27,12 @@ export function findInstruments(
   });
 }
 
+/** One key for one question, whatever order its parameters came in. */
+export function listKey(query: ListInstrumentsDto): string {
+  const { type, currency, isActive, sort, order, limit, offset } = query;
+  return JSON.stringify([type, currency, isActive, sort, order, limit, offset]);
+}
+
 function escapeLike(text: string): string {
   return text.replace(/[\\%_]/g, (character) => `\\${character}`);
 }

@@ -10,7 +10,7 @@ import {
   type UpdateInstrumentDto,
 } from './instrument.dto.js';
 import { Instrument } from './instrument.entity.js';
-import { findInstruments } from './instrument.query.js';
+import { findInstruments, listKey } from './instrument.query.js';
 import { type InstrumentPage, instrumentView, type InstrumentView } from './instrument.view.js';
 
 /** Reads are cached for an hour; writes need no word about the cache, as the entity says what it stands for. */
@@ -42,7 +42,9 @@ export class InstrumentService {
   /** Every write to any instrument ends every cached list: which lists a row appears in is not knowable by key. */
   @Cacheable({
     namespace: 'instrument-lists',
-    key: (query) => JSON.stringify(Object.entries(query).sort()),
+    key: listKey,
+    // Free text has as many keys as people have ideas; its answers are not worth remembering.
+    condition: (query) => query.search === undefined,
     tags: () => [entityTag('Instrument')],
   })
   async list(query: ListInstrumentsDto): Promise<InstrumentPage> {
@@ -55,7 +57,10 @@ export class InstrumentService {
     return this.instruments.manager.transaction(async (manager) => {
       await this.refuseTaken(manager, input.symbol);
       const row = manager.create(Instrument, {
-        ...input,
+        symbol: input.symbol,
+        name: input.name,
+        type: input.type,
+        currency: input.currency,
         volume24h: input.volume24h ?? '0.00',
         isActive: input.isActive ?? true,
         origin: 'api',
