@@ -7,6 +7,7 @@ import {
   ModulesContainer,
 } from '@nestjs/core';
 import { SchedulerRegistry } from '@nestjs/schedule';
+import { InvalidOptionsError } from '#tiered-cache';
 import { DEFAULT_CACHE } from '../cache.names.js';
 import type { CacheService } from '../cache.service.js';
 import { getCacheToken } from '../cache.tokens.js';
@@ -112,7 +113,9 @@ function asyncProviders(options: CacheWarmingModuleAsyncOptions): Provider[] {
     return [{ provide: OPTIONS, inject: options.inject ?? [], useFactory: options.useFactory }];
   }
   const factory = options.useExisting ?? options.useClass;
-  if (!factory) throw new TypeError('forRootAsync needs useFactory, useClass or useExisting');
+  if (!factory) {
+    throw new InvalidOptionsError('warming.useFactory', undefined, 'useFactory, useClass or useExisting');
+  }
   const provider: Provider = {
     provide: OPTIONS,
     inject: [factory],

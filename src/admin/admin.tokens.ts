@@ -1,0 +1,2 @@
+/** The resolved options of one CacheAdminModule. */
+export const ADMIN_OPTIONS = Symbol('strata.admin.options');
