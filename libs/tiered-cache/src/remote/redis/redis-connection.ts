@@ -1,0 +1,156 @@
+import type { Redis, RedisOptions } from 'ioredis';
+import { RemoteUnavailableError } from '../../errors.js';
+import { backoff, protocolSettings, type ResolvedRedisOptions } from './redis-options.js';
+import { isTimeout, unavailable, withoutCommand } from './redis-errors.js';
+import { registerScripts } from './redis-scripts.js';
+
+export interface ConnectionEvents {
+  ready(): void;
+  down(reason: string): void;
+}
+
+/** One connection that is never given up: it reconnects by itself until closed, and refuses commands meanwhile. */
+export class RedisConnection {
+  /** host:port. */
+  endpoint: string;
+  private client: Redis | undefined;
+  private closed = false;
+  private lastError: string | undefined;
+  private retry: NodeJS.Timeout | undefined;
+  /** When the first of the commands in a row that timed out was sent; undefined while answers come. */
+  private silentSince: number | undefined;
+
+  constructor(
+    readonly name: string,
+    private readonly options: ResolvedRedisOptions,
+    private readonly commandTimeoutMs: number,
+    private readonly events: ConnectionEvents,
+  ) {
+    this.endpoint = options.endpoint;
+  }
+
+  open(make: (settings: RedisOptions) => Redis): void {
+    if (this.closed) return;
+    const protocol = protocolSettings(this.options, this.commandTimeoutMs);
+    const connectionName = `strata:${this.options.prefix}:${this.name}`;
+    const client = (this.options.client ?? make)({
+      ...this.options.connection,
+      ...protocol,
+      connectionName,
+      lazyConnect: true,
+    });
+    // A client of the host's making keeps its address and credentials; the rest is read at every use.
+    Object.assign(client.options, protocol);
+    this.client = client;
+    if (this.options.client) {
+      const { path, host = 'localhost', port = 6379 } = client.options;
+      this.endpoint = path ?? `${host}:${port}`;
+    }
+    registerScripts(client);
+    client.on('error', (error: unknown) => {
+      this.lastError = withoutCommand(error).message;
+    });
+    client.on('ready', () => this.becameReady());
+    client.on('close', () => this.lost());
+    client.on('end', () => this.connectLater());
+    if (client.status === 'ready') this.becameReady();
+    else if (client.status === 'wait' || client.status === 'end') this.connect(client);
+  }
+
+  /** ioredis's own word: connecting, connect, ready, reconnecting, close, end. */
+  get status(): string {
+    return this.client?.status ?? 'wait';
+  }
+
+  /**
+   * Sends one thing, now or never.
+   * @throws RemoteUnavailableError at once when not connected, after the command timeout when nothing comes back.
+   */
+  run<T>(send: (client: Redis) => Promise<T>): Promise<T> {
+    const { client } = this;
+    if (client?.status !== 'ready') return Promise.reject(this.notReady());
+    return send(client).then(this.answered, this.failed);
+  }
+
+  /** Sends several in one write: each one's answer, or the error in its place. */
+  async runAll(send: (client: Redis) => Promise<[Error | null, unknown][]>): Promise<unknown[]> {
+    const { client } = this;
+    if (client?.status !== 'ready') throw this.notReady();
+    const results = await send(client).catch(this.failed);
+    if (results.some(([error]) => !error)) this.answered(undefined);
+    else this.noteFailure(results[0]?.[0]);
+    return results.map(([error, answer]) => (error ? unavailable(error, this.endpoint) : answer));
+  }
+
+  /** Drops the socket and connects anew. */
+  reconnect(): void {
+    if (!this.closed) this.client?.disconnect(true);
+  }
+
+  /** For good. Commands in flight reject. */
+  async close(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    clearTimeout(this.retry);
+    const { client } = this;
+    if (!client) return;
+    const open = ['connecting', 'connect', 'ready'].includes(client.status);
+    const ended = new Promise<void>((resolve) => client.once('end', () => resolve()));
+    client.disconnect();
+    // Bounded: a client between two attempts has no socket whose end it could report.
+    if (open) await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 100))]);
+  }
+
+  private readonly answered = <T>(answer: T): T => {
+    this.silentSince = undefined;
+    return answer;
+  };
+
+  private readonly failed = (error: unknown): never => {
+    this.noteFailure(error);
+    throw unavailable(error, this.endpoint);
+  };
+
+  /**
+   * A connection whose other end has vanished (power cut, dropped packets) looks alive until TCP gives up, a quarter of
+   * an hour later. Several timeouts in a row with no answer between them: try a new one.
+   */
+  private noteFailure(error: unknown): void {
+    if (!isTimeout(error)) return;
+    const now = performance.now();
+    this.silentSince ??= now - this.commandTimeoutMs;
+    if (now - this.silentSince < Math.max(1_000, 4 * this.commandTimeoutMs)) return;
+    this.silentSince = undefined;
+    this.lastError = `no answer within ${this.commandTimeoutMs} ms, several times in a row`;
+    this.reconnect();
+  }
+
+  private connect(client: Redis): void {
+    // The reason arrives as 'error' and 'close' events too.
+    client.connect().catch(() => undefined);
+  }
+
+  private becameReady(): void {
+    this.lastError = undefined;
+    this.silentSince = undefined;
+    if (!this.closed) this.events.ready();
+  }
+
+  private lost(): void {
+    if (!this.closed) this.events.down(this.lastError ?? 'the connection was closed');
+  }
+
+  /** ioredis gave up (a connector that failed outright); we do not. */
+  private connectLater(): void {
+    if (this.closed || !this.client) return;
+    const { client } = this;
+    this.lost();
+    this.retry = setTimeout(() => this.connect(client), backoff(5));
+    this.retry.unref();
+  }
+
+  private notReady(): RemoteUnavailableError {
+    const why = this.closed ? 'stopped' : (this.lastError ?? `not connected (${this.status})`);
+    return new RemoteUnavailableError(`Redis at ${this.endpoint}: ${why}`);
+  }
+}

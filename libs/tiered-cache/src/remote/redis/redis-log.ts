@@ -1,0 +1,81 @@
+import type { Redis } from 'ioredis';
+import { RemoteUnavailableError } from '../../errors.js';
+import type { LogPage, LogPosition, LogRecord } from '../remote-tier.js';
+
+/** An entry as XRANGE answers it: id, then fields and values in turn. */
+type StreamEntry = [id: string, fields: string[]];
+
+const POSITION = /^\d+-\d+$/;
+const MOST_RECORDS = 500;
+const LEAST_RECORDS = 10;
+
+/** Reads the invalidation log, a page at a time, together with the identity of the data set it stands in. */
+export class RedisLogReader {
+  /** Records per page: halved when a page does not arrive in time, so that a slow line still catches up. */
+  private pageSize = MOST_RECORDS;
+
+  constructor(private readonly key: string) {}
+
+  /** The records after `from`. One MULTI: the epoch and the records are of the same instant. */
+  async read(client: Redis, from: LogPosition): Promise<LogPage> {
+    if (!POSITION.test(from)) from = '0-0'; // no record has it: lost
+    const count = this.pageSize + 1;
+    const answers = await client
+      .multi()
+      .info('replication')
+      .xrange(this.key, from, '+', 'COUNT', count)
+      .exec()
+      .catch((error: unknown) => {
+        this.pageSize = Math.max(LEAST_RECORDS, this.pageSize >> 1);
+        throw error;
+      });
+    this.pageSize = Math.min(MOST_RECORDS, this.pageSize * 2);
+    const [info, range] = answers ?? [];
+    const error = info?.[0] ?? range?.[0];
+    if (error) throw error;
+    const epoch = /^master_replid:(\w+)/m.exec(String(info?.[1]))?.[1];
+    if (!epoch) throw new RemoteUnavailableError('INFO replication shows no master_replid');
+    const entries = range?.[1] as StreamEntry[];
+    const records = chained(from, entries);
+    if (!records) return { epoch, records: [], position: from, complete: true, lost: true };
+    return {
+      epoch,
+      records,
+      position: records.at(-1)?.position ?? from,
+      complete: entries.length < count,
+      lost: false,
+    };
+  }
+}
+
+/** The fields of a record's names, for the scripts: '' where there are none. */
+export function encodeNames(names: readonly string[]): string {
+  return names.length > 0 ? JSON.stringify(names) : '';
+}
+
+/** The records after `from`, or null when the chain from `from` on is broken or not of our making. */
+function chained(from: LogPosition, entries: readonly StreamEntry[]): LogRecord[] | null {
+  if (entries[0]?.[0] !== from) return null;
+  const records: LogRecord[] = [];
+  let prev = from;
+  for (const [position, fields] of entries.slice(1)) {
+    const field = new Map<string, string>();
+    for (let i = 0; i + 1 < fields.length; i += 2) field.set(fields[i]!, fields[i + 1]!);
+    const keys = decodeNames(field.get('k'));
+    const tags = decodeNames(field.get('t'));
+    if (field.get('p') !== prev || !keys || !tags) return null;
+    records.push({ position, keys, tags, pattern: field.get('g') });
+    prev = position;
+  }
+  return records;
+}
+
+function decodeNames(text: string | undefined): string[] | null {
+  if (text === undefined) return [];
+  try {
+    const names: unknown = JSON.parse(text);
+    return Array.isArray(names) && names.every((name) => typeof name === 'string') ? names : null;
+  } catch {
+    return null; // what it named is unknown: the reader treats the log as broken
+  }
+}

@@ -1,0 +1,174 @@
+import type { ChainableCommander, Redis } from 'ioredis';
+
+/**
+ * The scripts. Each touches the keys of one entry, or, on a standalone server, also the log: all keys are declared
+ * in KEYS (Redis 7 refuses others). Numbers that matter to callers are integers, values come back as they are.
+ * Fences expire by the server's own clock; no two machines' clocks are compared.
+ */
+
+/** Whether a fence stands: the sorted set `f` holds fence ids scored with their end, in ms of the server's clock. */
+const NOW = `
+local function now()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+`;
+const FENCED = `${NOW}
+local function fenced(f)
+  if redis.call('EXISTS', f) == 0 then return false end
+  return redis.call('ZCOUNT', f, string.format('(%.0f', now()), '+inf') > 0
+end
+`;
+
+/** Appends a record that names its predecessor: a reader whose chain does not close has missed something. */
+const APPEND = `
+local function append(log, maxlen, keys, tags, pattern)
+  local last = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)
+  local record = { 'p', last[1] and last[1][1] or '' }
+  if keys ~= '' then record[#record + 1] = 'k' record[#record + 1] = keys end
+  if tags ~= '' then record[#record + 1] = 't' record[#record + 1] = tags end
+  if pattern ~= '' then record[#record + 1] = 'g' record[#record + 1] = pattern end
+  return redis.call('XADD', log, 'MAXLEN', '~', maxlen, '*', unpack(record))
+end
+`;
+
+/**
+ * KEYS: value, lease, fences. ARGV: token, lease ms, mode, fingerprint.
+ * mode '' rejects nothing; 'delete' and 'keep' reject the value that begins with the fingerprint.
+ * Returns the value, or 1 granted, 2 busy, 3 fenced. Slot: the entry's.
+ */
+const ACQUIRE = `${FENCED}
+if fenced(KEYS[3]) then return 3 end
+local value = redis.call('GET', KEYS[1])
+if value then
+  if ARGV[3] == '' or string.sub(value, 1, 32) ~= ARGV[4] then return value end
+  if ARGV[3] == 'delete' then redis.call('DEL', KEYS[1]) end
+end
+local holder = redis.call('GET', KEYS[2])
+if holder and holder ~= ARGV[1] then return 2 end
+redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
+return 1
+`;
+
+/**
+ * KEYS: value, lease, fences. ARGV: token, bytes, life in ms ('' for ever). Returns 1 stored, 0 rejected. Slot: the entry's.
+ * A command that arrives after its caller gave up finds its lease gone or replaced, and does nothing.
+ */
+const FILL = `${FENCED}
+if redis.call('GET', KEYS[2]) ~= ARGV[1] or fenced(KEYS[3]) then return 0 end
+if ARGV[3] == '' then redis.call('SET', KEYS[1], ARGV[2]) else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
+redis.call('DEL', KEYS[2])
+return 1
+`;
+
+/** KEYS: lease. ARGV: token. Returns 1 released, 0 not the holder. Slot: the entry's. */
+const RELEASE = `
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0
+`;
+
+/**
+ * KEYS: value, log. ARGV: expected fingerprint, bytes, life in ms ('' for ever), log length, keys of the record.
+ * Returns 1 replaced and logged, 0 another value or none. Slots: standalone only, because of the log.
+ */
+const REPLACE = `${APPEND}
+local value = redis.call('GET', KEYS[1])
+if not value or string.sub(value, 1, 32) ~= ARGV[1] then return 0 end
+if ARGV[3] == '' then redis.call('SET', KEYS[1], ARGV[2]) else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
+append(KEYS[2], ARGV[4], ARGV[5], '', '')
+return 1
+`;
+
+/** KEYS: nonces. ARGV: a fresh one for each. Returns those that stand, in order. Slots: group by slot on a cluster. */
+const NONCE = `
+local answer = {}
+for i, key in ipairs(KEYS) do
+  local nonce = redis.call('GET', key)
+  if not nonce then
+    nonce = ARGV[i]
+    redis.call('SET', key, nonce)
+  end
+  answer[i] = nonce
+end
+return answer
+`;
+
+/**
+ * KEYS: log, then per key value and lease (and fences, when a fence id is given), then one nonce per tag.
+ * ARGV: log length, number of keys, fence id or '', the record's keys, tags and pattern, then a fresh nonce per tag.
+ * Returns the record's id. Slots: standalone only.
+ */
+const INVALIDATE = `${APPEND}
+local at = 1
+for i = 1, tonumber(ARGV[2]) do
+  redis.call('DEL', KEYS[at + 1], KEYS[at + 2])
+  at = at + 2
+  if ARGV[3] ~= '' then
+    at = at + 1
+    redis.call('ZREM', KEYS[at], ARGV[3])
+  end
+end
+for i = at + 1, #KEYS do
+  redis.call('SET', KEYS[i], ARGV[6 + i - at])
+end
+return append(KEYS[1], ARGV[1], ARGV[4], ARGV[5], ARGV[6])
+`;
+
+/** KEYS: value, lease, fences. ARGV: fence id, ms. Slot: the entry's. */
+const FENCE = `${NOW}
+redis.call('DEL', KEYS[1], KEYS[2])
+local at = now()
+redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', string.format('%.0f', at))
+redis.call('ZADD', KEYS[3], string.format('%.0f', at + ARGV[2]), ARGV[1])
+if redis.call('PTTL', KEYS[3]) < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[3], ARGV[2]) end
+return 1
+`;
+
+/** KEYS: log. ARGV: log length. Returns the newest id; an empty log is opened with a genesis record. Slot: the log's. */
+const OPEN = `${APPEND}
+local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
+if last[1] then return last[1][1] end
+return append(KEYS[1], ARGV[1], '', '', '')
+`;
+
+/** By the name under which they are registered with ioredis (which sends EVALSHA and falls back to EVAL). */
+export const SCRIPTS = {
+  strataAcquire: ACQUIRE,
+  strataFill: FILL,
+  strataRelease: RELEASE,
+  strataReplace: REPLACE,
+  strataNonce: NONCE,
+  strataInvalidate: INVALIDATE,
+  strataFence: FENCE,
+  strataOpen: OPEN,
+} as const;
+
+export type ScriptName = keyof typeof SCRIPTS;
+/** One call of a script: KEYS and ARGV. */
+export interface ScriptCall {
+  keys: readonly string[];
+  args: readonly (string | number | Buffer)[];
+}
+
+type Scripted = Record<`${ScriptName}Buffer`, (...args: (string | number | Buffer)[]) => Promise<unknown>>;
+
+export function registerScripts(client: Redis): void {
+  for (const [name, lua] of Object.entries(SCRIPTS)) client.defineCommand(name, { lua });
+}
+
+/** Runs a script; bulk replies are Buffers. The client's types know nothing of registered commands, hence the cast. */
+export function runScript(client: Redis, name: ScriptName, { keys, args }: ScriptCall): Promise<unknown> {
+  return (client as unknown as Scripted)[`${name}Buffer`](keys.length, ...keys, ...args);
+}
+
+/** Runs a script many times in one write; answers and errors in order. */
+export async function runScripts(
+  client: Redis,
+  name: ScriptName,
+  calls: readonly ScriptCall[],
+): Promise<[Error | null, unknown][]> {
+  const pipeline: ChainableCommander = client.pipeline();
+  for (const { keys, args } of calls)
+    void (pipeline as unknown as Scripted)[`${name}Buffer`](keys.length, ...keys, ...args);
+  return (await pipeline.exec()) ?? [];
+}

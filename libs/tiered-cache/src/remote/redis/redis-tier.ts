@@ -1,0 +1,340 @@
+import { randomBytes } from 'node:crypto';
+import type { Redis, RedisOptions } from 'ioredis';
+import type {
+  Acquired,
+  AcquireRequest,
+  EntryKey,
+  FillRequest,
+  Invalidation,
+  LogPage,
+  LogPosition,
+  RemoteDescription,
+  RemoteListener,
+  RemoteState,
+  RemoteTier,
+} from '../remote-tier.js';
+import { FINGERPRINT_BYTES } from '../remote-tier.js';
+import { chunks } from './chunks.js';
+import { RedisConnection } from './redis-connection.js';
+import { unavailable, withoutCommand } from './redis-errors.js';
+import { pickInfo } from './redis-info.js';
+import { RedisKeys } from './redis-keys.js';
+import { encodeNames, RedisLogReader } from './redis-log.js';
+import { type RedisTierOptions, type ResolvedRedisOptions, resolveRedisOptions } from './redis-options.js';
+import { runScript, runScripts, type ScriptCall, type ScriptName } from './redis-scripts.js';
+import { BLOCK_MS, RedisWaker } from './redis-waker.js';
+import { TickBatch } from './tick-batch.js';
+
+/** Keys per command: a script of so many keeps the server busy for well under a millisecond or two. */
+const CHUNK = 256;
+/** Bytes of values per write. */
+const CHUNK_BYTES = 4 * 1024 * 1024;
+
+/**
+ * The shared tier on Redis (standalone). Nothing is loaded or opened before `start()`, which needs the package ioredis.
+ * @throws InvalidOptionsError
+ */
+export function createRedisTier(options: RedisTierOptions): RemoteTier {
+  return new RedisTier(resolveRedisOptions(options));
+}
+
+class RedisTier implements RemoteTier {
+  readonly kind = 'redis';
+  private current: RemoteState = 'idle';
+  private reason: string | undefined;
+  private listener: RemoteListener | undefined;
+  private readonly keys: RedisKeys;
+  private readonly log: RedisLogReader;
+  private readonly commands: RedisConnection;
+  private readonly reader: RedisConnection;
+  private readonly waker: RedisWaker;
+  private readonly gets = new TickBatch<EntryKey, Buffer | null>((keys) => this.getAll(keys));
+  private readonly acquires = new TickBatch<AcquireRequest, Acquired>((requests) =>
+    this.acquireAll(requests),
+  );
+  private readonly fills = new TickBatch<FillRequest, boolean>((requests) => this.fillAll(requests));
+
+  constructor(private readonly options: ResolvedRedisOptions) {
+    this.keys = new RedisKeys(options.prefix);
+    this.log = new RedisLogReader(this.keys.log());
+    this.commands = new RedisConnection('commands', options, options.commandTimeoutMs, {
+      ready: () => this.become('ready'),
+      down: (reason) => this.become('down', reason),
+    });
+    // Its deadline is there to notice a dead line, not to hurry a blocking read.
+    this.reader = new RedisConnection('log-reader', options, BLOCK_MS + 1_000, {
+      ready: () => this.waker.start(),
+      down: () => undefined, // only wakes; the state is the other connection's
+    });
+    this.waker = new RedisWaker(this.reader, this.keys.log(), () => this.listener?.wake());
+  }
+
+  get state(): RemoteState {
+    return this.current;
+  }
+
+  start(listener: RemoteListener): void {
+    if (this.current !== 'idle') return;
+    this.listener = listener;
+    this.become('connecting');
+    void this.connect();
+  }
+
+  async stop(): Promise<void> {
+    this.become('stopped');
+    this.waker.stop();
+    await Promise.all([this.commands.close(), this.reader.close()]);
+  }
+
+  async describe(): Promise<RemoteDescription> {
+    const server = await this.commands
+      .run((client) => client.info())
+      .then(
+        pickInfo,
+        () => undefined, // away, or INFO is refused: the rest is still worth telling
+      );
+    return {
+      kind: this.kind,
+      state: this.current,
+      endpoint: this.commands.endpoint,
+      connections: [this.commands, this.reader].map(({ name, status }) => ({ name, state: status })),
+      ...(server ? { server } : {}),
+    };
+  }
+
+  get(key: EntryKey): Promise<Buffer | null> {
+    return this.gets.add(key);
+  }
+
+  async getMany(keys: readonly EntryKey[]): Promise<(Buffer | null)[]> {
+    return this.getAll(keys);
+  }
+
+  acquire(request: AcquireRequest): Promise<Acquired> {
+    return this.acquires.add(request);
+  }
+
+  /** Rejects only when not a single one was answered. */
+  async acquireMany(requests: readonly AcquireRequest[]): Promise<Acquired[]> {
+    const answers = await this.acquireAll(requests);
+    const failure = answers.find((answer) => answer instanceof Error);
+    if (failure && answers.every((answer) => answer instanceof Error)) throw failure;
+    return answers.map((answer) => (answer instanceof Error ? { outcome: 'unknown' } : answer));
+  }
+
+  async release(key: EntryKey, token: string): Promise<void> {
+    await this.script('strataRelease', { keys: [this.keys.entry(key, 'l')], args: [token] });
+  }
+
+  fill(request: FillRequest): Promise<boolean> {
+    return this.fills.add(request);
+  }
+
+  /** Rejects when one of them was not answered. */
+  async fillMany(requests: readonly FillRequest[]): Promise<boolean[]> {
+    return (await this.fillAll(requests)).map((answer) => {
+      if (answer instanceof Error) throw answer;
+      return answer;
+    });
+  }
+
+  async replace(key: EntryKey, expected: Buffer, next: Buffer, ttlMs: number | null): Promise<boolean> {
+    const answer = await this.script('strataReplace', {
+      keys: [this.keys.entry(key, 'v'), this.keys.log()],
+      args: [fingerprint(expected), next, px(ttlMs), this.options.logMaxLength, encodeNames([key])],
+    });
+    return answer === 1;
+  }
+
+  async nonces(tags: readonly string[]): Promise<string[]> {
+    const nonces: string[] = [];
+    for (const part of chunks(tags, CHUNK)) {
+      const call = { keys: part.map((tag) => this.keys.nonce(tag)), args: part.map(freshNonce) };
+      for (const nonce of (await this.script('strataNonce', call)) as Buffer[]) nonces.push(nonce.toString());
+    }
+    return nonces;
+  }
+
+  /** Many keys and tags go in several scripts, one record each; the last one carries the pattern. */
+  async invalidate({ keys, tags, pattern, fenceId = '' }: Invalidation): Promise<LogPosition> {
+    const items = [
+      ...[...new Set(keys)].map((key) => ({ key, tag: undefined })),
+      ...[...new Set(tags)].map((tag) => ({ key: undefined, tag })),
+    ];
+    const parts = items.length > 0 ? [...chunks(items, CHUNK)] : [[]];
+    let position: LogPosition = '';
+    for (const [i, part] of parts.entries()) {
+      const partKeys = part.flatMap(({ key }) => (key === undefined ? [] : [key]));
+      const partTags = part.flatMap(({ tag }) => (tag === undefined ? [] : [tag]));
+      const suffixes = fenceId === '' ? (['v', 'l'] as const) : (['v', 'l', 'f'] as const);
+      const answer = await this.script('strataInvalidate', {
+        keys: [
+          this.keys.log(),
+          ...partKeys.flatMap((key) => suffixes.map((suffix) => this.keys.entry(key, suffix))),
+          ...partTags.map((tag) => this.keys.nonce(tag)),
+        ],
+        args: [
+          this.options.logMaxLength,
+          partKeys.length,
+          fenceId,
+          encodeNames(partKeys),
+          encodeNames(partTags),
+          i === parts.length - 1 ? (pattern ?? '') : '',
+          ...partTags.map(freshNonce),
+        ],
+      });
+      position = String(answer);
+    }
+    return position;
+  }
+
+  async fence(key: EntryKey, fenceId: string, ms: number): Promise<void> {
+    await this.script('strataFence', { keys: this.entryKeys(key), args: [fenceId, px(ms)] });
+  }
+
+  async unfence(key: EntryKey, fenceId: string): Promise<void> {
+    await this.commands.run((client) => client.zrem(this.keys.entry(key, 'f'), fenceId));
+  }
+
+  async poll(from: LogPosition | null): Promise<LogPage> {
+    const since =
+      from ??
+      String(await this.script('strataOpen', { keys: [this.keys.log()], args: [this.options.logMaxLength] }));
+    const page = await this.commands.run((client) => this.log.read(client, since));
+    if (!page.lost) this.waker.polledTo(page.position);
+    if (from !== null) return page;
+    // Nothing is known yet, so what was appended since the opening has nothing to say; a log that went away
+    // in that instant must not look open.
+    if (page.lost)
+      throw unavailable(new Error('the log was lost while it was opened'), this.commands.endpoint);
+    return { ...page, records: [], complete: true };
+  }
+
+  async *scan(prefix: string, batch = 500): AsyncIterable<EntryKey[]> {
+    const pattern = this.keys.scanPattern(prefix);
+    const found = new Set<EntryKey>();
+    let cursor = '0';
+    do {
+      const [next, keys] = await this.commands.run((client) =>
+        client.scan(cursor, 'MATCH', pattern, 'COUNT', 1_000),
+      );
+      cursor = next;
+      for (const key of keys) {
+        const entry = this.keys.entryOf(key);
+        if (entry !== null) found.add(entry);
+      }
+      while (found.size >= batch || (cursor === '0' && found.size > 0)) yield take(found, batch);
+    } while (cursor !== '0');
+  }
+
+  private async connect(): Promise<void> {
+    try {
+      // Lazily, so that a cache without this tier works without the package.
+      const { Redis: Client } = await import('ioredis');
+      const make = (settings: RedisOptions): Redis => new Client(settings);
+      this.commands.open(make);
+      this.reader.open(make);
+    } catch (error) {
+      this.become('down', withoutCommand(error).message);
+    }
+  }
+
+  private async getAll(keys: readonly EntryKey[]): Promise<(Buffer | null)[]> {
+    const [first] = keys;
+    // The common case stays one plain GET.
+    if (keys.length === 1 && first !== undefined)
+      return [await this.commands.run((client) => client.getBuffer(this.keys.entry(first, 'v')))];
+    const values: (Buffer | null)[] = [];
+    for (const part of chunks(keys, CHUNK)) {
+      const names = part.map((key) => this.keys.entry(key, 'v'));
+      for (const value of await this.commands.run((client) => client.mgetBuffer(names))) values.push(value);
+    }
+    return values;
+  }
+
+  private async acquireAll(requests: readonly AcquireRequest[]): Promise<(Acquired | Error)[]> {
+    const calls = requests.map(({ key, token, leaseMs, rejected, keep }) => ({
+      keys: this.entryKeys(key),
+      args: [
+        token,
+        px(leaseMs),
+        rejected ? (keep ? 'keep' : 'delete') : '',
+        rejected ? fingerprint(rejected) : '',
+      ],
+    }));
+    return (await this.scripts('strataAcquire', calls)).map((answer) =>
+      answer instanceof Error ? answer : acquired(answer),
+    );
+  }
+
+  private async fillAll(requests: readonly FillRequest[]): Promise<(boolean | Error)[]> {
+    const calls = requests.map(({ key, token, value, ttlMs }) => ({
+      keys: this.entryKeys(key),
+      args: [token, value, px(ttlMs)],
+    }));
+    const size = ({ args }: { args: (string | Buffer)[] }): number => args[1]?.length ?? 0;
+    return (await this.scripts('strataFill', calls, size)).map((answer) =>
+      answer instanceof Error ? answer : answer === 1,
+    );
+  }
+
+  private script(name: ScriptName, call: ScriptCall): Promise<unknown> {
+    return this.commands.run((client) => runScript(client, name, call));
+  }
+
+  /** Each call's answer, or the error in its place; rejects when nothing can be sent. */
+  private async scripts<C extends ScriptCall>(
+    name: ScriptName,
+    calls: readonly C[],
+    bytesOf?: (call: C) => number,
+  ): Promise<unknown[]> {
+    const [first] = calls;
+    if (calls.length === 1 && first) return [await this.script(name, first)];
+    const answers: unknown[] = [];
+    for (const part of chunks(calls, CHUNK, bytesOf, CHUNK_BYTES)) {
+      const results = await this.commands.runAll((client) => runScripts(client, name, part));
+      for (const result of results) answers.push(result);
+    }
+    return answers;
+  }
+
+  private entryKeys(key: EntryKey): string[] {
+    return [this.keys.entry(key, 'v'), this.keys.entry(key, 'l'), this.keys.entry(key, 'f')];
+  }
+
+  private become(state: RemoteState, reason?: string): void {
+    if (this.current === 'stopped' || (this.current === state && this.reason === reason)) return;
+    this.current = state;
+    this.reason = reason;
+    this.listener?.stateChanged(state, reason);
+  }
+}
+
+function acquired(answer: unknown): Acquired {
+  if (Buffer.isBuffer(answer)) return { outcome: 'value', value: answer };
+  return { outcome: answer === 1 ? 'granted' : answer === 2 ? 'busy' : 'fenced' };
+}
+
+function fingerprint(value: Buffer): Buffer {
+  return value.subarray(0, FINGERPRINT_BYTES);
+}
+
+/** Milliseconds as Redis wants them: whole, at least one; '' lives for ever. */
+function px(ms: number | null): string {
+  return ms === null || ms === Infinity ? '' : String(Math.max(1, Math.round(ms)));
+}
+
+/** 96 random bits: two invalidations never give a tag the same identity. */
+function freshNonce(): string {
+  return randomBytes(12).toString('base64url');
+}
+
+function take<T>(from: Set<T>, most: number): T[] {
+  const taken: T[] = [];
+  for (const item of from) {
+    if (taken.length === most) break;
+    taken.push(item);
+    from.delete(item);
+  }
+  return taken;
+}
