@@ -170,7 +170,7 @@ let randomAt = RANDOM.length;
  */
 function checksum(buffer: Buffer): number {
   const stored = buffer.readUInt32LE(AT.crc);
-  buffer.writeUInt32LE(0, AT.crc);
+  buffer[28] = buffer[29] = buffer[30] = buffer[31] = 0;
   const computed = crc32(buffer);
   buffer.writeUInt32LE(stored, AT.crc);
   return computed;
