@@ -1,0 +1,55 @@
+/** The only door of the engine: tiered, coherent caching without a framework. */
+export { TieredCache, type CacheHealth } from './tiered-cache.js';
+export { CacheNamespace } from './cache-namespace.js';
+export { type Clock, systemClock } from './clock.js';
+export type { Codec, RegisteredClass } from './codec/codec.js';
+export { type Duration, durationMs, MAX_TTL_MS, type Ttl, ttlMs } from './duration.js';
+export {
+  CacheClosedError,
+  CorruptEntryError,
+  EntryTooLargeError,
+  InvalidKeyError,
+  InvalidOptionsError,
+  InvalidTagError,
+  InvalidTtlError,
+  LoaderTimeoutError,
+  ReentrantLoadError,
+  RemoteUnavailableError,
+  StrataError,
+  type StrataErrorCode,
+  UnknownNamespaceError,
+  UnserialisableValueError,
+} from './errors.js';
+export type { Exclusive, ExclusiveOptions } from './exclusive.js';
+export { hashParts } from './keys/hash-parts.js';
+export type {
+  Consistency,
+  GetOrSetOptions,
+  InvalidationReport,
+  InvalidationResult,
+  InvalidationSelector,
+  LoadContext,
+  Loader,
+  ManyLoader,
+  NamespaceOptions,
+  SetOptions,
+  TieredCacheOptions,
+  TierName,
+  ValueSafety,
+} from './options.js';
+export { createInProcessTier } from './remote/in-process/in-process-tier.js';
+export { InProcessHub } from './remote/in-process/in-process-hub.js';
+export { createRedisTier } from './remote/redis/redis-tier.js';
+export type { RedisTierOptions } from './remote/redis/redis-options.js';
+export type { RemoteDescription, RemoteState, RemoteTier } from './remote/remote-tier.js';
+export { DEFAULTS } from './resolve-options.js';
+export type { CircuitName } from './resilience/guarded-remote.js';
+export type { CacheEventName, CacheEvents, CacheListener, ReadOutcome } from './telemetry/events.js';
+export type {
+  CacheStats,
+  LatencyStats,
+  MemoryTierStats,
+  NamespaceStats,
+  TierStats,
+  WindowStats,
+} from './telemetry/stats.js';
