@@ -1,0 +1,61 @@
+import type { AsyncResource } from 'node:async_hooks';
+import type { Clock } from './clock.js';
+import type { Codecs } from './codec/codecs.js';
+import type { LogFollower } from './coherence/log-follower.js';
+import type { MarkerTable } from './coherence/markers.js';
+import type { PendingInvalidations } from './coherence/pending-invalidations.js';
+import type { TagTable } from './coherence/tag-table.js';
+import type { MemoryStore } from './memory/memory-store.js';
+import type { L1Node } from './memory/node.js';
+import type { ResolvedNamespace, ResolvedOptions } from './resolve-options.js';
+import type { GuardedRemote } from './resilience/guarded-remote.js';
+import type { CacheEventBus } from './telemetry/events.js';
+import type { Counters, Recorder } from './telemetry/recorder.js';
+
+/** The parts of one cache, shared by its namespaces and by the read and write paths. */
+export interface CacheCore {
+  readonly options: ResolvedOptions;
+  readonly clock: Clock;
+  readonly codecs: Codecs;
+  readonly l1: MemoryStore<L1Node>;
+  readonly tags: TagTable;
+  readonly markers: MarkerTable;
+  readonly pending: PendingInvalidations;
+  /** Null in embedded mode. */
+  readonly remote: GuardedRemote | null;
+  /** Null in embedded mode: then the clock always runs. */
+  readonly log: LogFollower | null;
+  readonly recorder: Recorder;
+  readonly events: CacheEventBus;
+  /** Background work runs in here, so that it keeps no request's context alive. */
+  readonly background: AsyncResource;
+  closed: boolean;
+}
+
+/** One namespace as the read path sees it. */
+export interface NamespaceCore {
+  readonly settings: ResolvedNamespace;
+  /** The tag every entry of the namespace carries. */
+  readonly tag: string;
+  readonly counters: Counters;
+}
+
+/** User tags never begin with '#', so that the namespace's own cannot be met. */
+export function namespaceTag(namespace: string): string {
+  return `#ns:${namespace}`;
+}
+
+/** The validity clock: until when (monotonic ms) L1 and known nonces may be used. */
+export function validUntil(core: CacheCore): number {
+  return core.log === null ? Infinity : core.log.validUntil;
+}
+
+/** May this namespace's L1 nodes be served now? */
+export function l1Serves(core: CacheCore, ns: ResolvedNamespace, now: number): boolean {
+  if (core.log === null || now < core.log.validUntil || ns.consistency === 'local') return true;
+  return ns.serveLocal && remoteLost(core);
+}
+
+export function remoteLost(core: CacheCore): boolean {
+  return core.remote !== null && (!core.remote.usable || core.remote.tier.state !== 'ready');
+}

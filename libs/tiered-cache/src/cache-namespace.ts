@@ -1,0 +1,295 @@
+import { type CacheCore, l1Serves, type NamespaceCore } from './cache-core.js';
+import type { Invalidator } from './coherence/invalidator.js';
+import { CacheClosedError } from './errors.js';
+import { KeyMemo } from './keys/key-memo.js';
+import type { BatchRead } from './loading/batch-read.js';
+import type { EntryOps } from './loading/entry-ops.js';
+import type { ReadRequest } from './loading/read-request.js';
+import type { ReadThrough } from './loading/read-through.js';
+import { type L1Node, tagsUnchanged } from './memory/node.js';
+import type { GetOrSetOptions, InvalidationResult, Loader, ManyLoader, SetOptions } from './options.js';
+import type { Ttl } from './duration.js';
+import type { EntryKey } from './remote/remote-tier.js';
+
+/** The read and write paths that all namespaces of a cache share. */
+export interface CachePaths {
+  reads: ReadThrough;
+  batch: BatchRead;
+  ops: EntryOps;
+  invalidator: Invalidator;
+}
+
+const REFRESH_RETRY_MS = 1_000;
+
+/**
+ * One namespace: ids to values of type T. Ids are non-empty strings. Faults of the cache never reach the caller; wrong
+ * use rejects with a StrataError; what a loader throws reaches every waiting caller unchanged.
+ */
+export class CacheNamespace<T = unknown> {
+  readonly name: string;
+  private readonly keys: KeyMemo;
+
+  /** Made by TieredCache.namespace(). */
+  constructor(
+    private readonly core: CacheCore,
+    private readonly ns: NamespaceCore,
+    private readonly paths: CachePaths,
+  ) {
+    this.name = ns.settings.name;
+    this.keys = new KeyMemo(this.name, ns.settings.normalizeId);
+  }
+
+  /** L1 only, synchronous: the value, or undefined. @throws InvalidKeyError */
+  peek(id: string): T | undefined {
+    const now = this.core.clock.monotonic();
+    const node = this.core.l1.get(this.keys.key(id));
+    if (node === undefined || now >= node.expiresAt || !this.serves(node, now)) return undefined;
+    return node.delivery.take() as T;
+  }
+
+  /** The stored value, or undefined. (`getMany` tells a stored undefined from none.) */
+  async get(id: string): Promise<T | undefined> {
+    return (await this.getMany([id])).get(id);
+  }
+
+  /** The stored ones among `ids`, by the ids as given. */
+  async getMany(ids: readonly string[]): Promise<Map<string, T>> {
+    this.assertOpen();
+    const { values, missing } = this.fromL1(ids);
+    if (missing.size === 0) return values;
+    const { counters } = this.ns;
+    const found = await this.paths.ops.lookUp(this.ns, [...new Set(missing.values())]);
+    for (const [id, key] of missing) {
+      const entry = found.get(key);
+      if (entry === undefined) counters.misses++;
+      else {
+        counters.l2Hits++;
+        values.set(id, entry.delivery.take() as T);
+      }
+    }
+    counters.l2Misses += this.ns.settings.l2 ? missing.size - found.size : 0;
+    return values;
+  }
+
+  /**
+   * The stored value, or what `loader` answers: one load per key across all nodes, however many ask. An L1 hit
+   * answers the same settled promise to everybody.
+   */
+  getOrSet(id: string, loader: Loader<T>, options?: GetOrSetOptions<T>): Promise<T> {
+    try {
+      const now = this.core.clock.monotonic();
+      const key = this.keys.key(id);
+      const node = this.core.l1.get(key);
+      if (node !== undefined && options?.fresh !== true && this.serves(node, now)) {
+        if (now < node.attentionAt) return this.hit(id, node, now);
+        if (this.attend(id, key, node, now, loader, options)) return this.hit(id, node, now);
+        if (this.serveWhileRevalidating(id, key, node, now, loader, options))
+          return this.stale(id, node, now);
+      }
+      this.ns.counters.l1Misses += this.ns.settings.l1 ? 1 : 0;
+      this.assertOpen();
+      return this.paths.reads.read(this.request(id, key, loader, options)) as Promise<T>;
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  }
+
+  /** As getOrSet for many ids, with one call of `loader` for all that are missing. Absent: unknown to the loader. */
+  async getOrSetMany(
+    ids: readonly string[],
+    loader: ManyLoader<T>,
+    options?: GetOrSetOptions<T>,
+  ): Promise<Map<string, T>> {
+    this.assertOpen();
+    const { values, missing } =
+      options?.fresh === true
+        ? { values: new Map<string, T>(), missing: this.keysOf(ids) }
+        : this.fromL1(ids);
+    if (missing.size > 0) {
+      // Two spellings of one id are one read; both get the answer.
+      const asked = new Map([...missing].map(([id, key]) => [key, id]));
+      const loaded = await this.paths.batch.read(
+        this.ns,
+        [...asked].map(([key, id]) => [id, key] as const),
+        loader,
+        options,
+      );
+      for (const [id, key] of missing) {
+        const value = loaded.get(asked.get(key)!);
+        if (value !== undefined) values.set(id, value as T);
+      }
+    }
+    return values;
+  }
+
+  /**
+   * Stores a value: invalidates the key everywhere, then fills.
+   * @throws UnserialisableValueError, EntryTooLargeError, InvalidTtlError, InvalidTagError; nothing is changed then
+   */
+  async set(id: string, value: T, options?: SetOptions<T>): Promise<InvalidationResult> {
+    this.assertOpen();
+    return this.paths.ops.set(this.ns, [{ id, key: this.keys.key(id), value }], options);
+  }
+
+  async setMany(
+    entries: Iterable<readonly [string, T]>,
+    options?: SetOptions<T>,
+  ): Promise<InvalidationResult> {
+    this.assertOpen();
+    const all = [...entries].map(([id, value]) => ({ id, key: this.keys.key(id), value }));
+    return this.paths.ops.set(this.ns, all, options);
+  }
+
+  /** Is there a live entry, in any tier? */
+  async has(id: string): Promise<boolean> {
+    return (await this.ttl(id)) !== null;
+  }
+
+  /** Remaining life in milliseconds, Infinity for ever, null when there is no live entry. */
+  async ttl(id: string): Promise<number | null> {
+    this.assertOpen();
+    return this.paths.ops.remaining(this.ns, this.keys.key(id));
+  }
+
+  /** Gives a live entry a new life from now (default: the namespace's TTL). False when there is none. */
+  async touch(id: string, ttl?: Ttl): Promise<boolean> {
+    this.assertOpen();
+    return this.paths.ops.touch(this.ns, this.keys.key(id), ttl);
+  }
+
+  /** Ends an entry's time now: grace and stale-while-revalidate still apply, unlike after `delete`. */
+  async expire(id: string): Promise<boolean> {
+    this.assertOpen();
+    return this.paths.ops.expire(this.ns, this.keys.key(id));
+  }
+
+  /** Invalidates on every node and tier. */
+  async delete(ids: string | readonly string[]): Promise<InvalidationResult> {
+    this.assertOpen();
+    const keys = (typeof ids === 'string' ? [ids] : ids).map((id) => this.keys.key(id));
+    this.ns.counters.invalidations += keys.length;
+    return this.paths.invalidator.send({ keys, tags: [] });
+  }
+
+  /** Invalidates the whole namespace, in constant time. */
+  async clear(): Promise<InvalidationResult> {
+    this.assertOpen();
+    this.ns.counters.invalidations++;
+    return this.paths.invalidator.send({ keys: [], tags: [this.ns.tag] });
+  }
+
+  /** The entry key of an id, for invalidations across namespaces. @throws InvalidKeyError */
+  keyOf(id: string): EntryKey {
+    return this.keys.key(id);
+  }
+
+  private serves(node: L1Node, now: number): boolean {
+    const { core } = this;
+    if (core.log !== null && now >= core.log.validUntil && !l1Serves(core, this.ns.settings, now))
+      return false;
+    if (node.epoch === core.tags.epoch) return true;
+    if (!tagsUnchanged(node)) return false;
+    node.epoch = core.tags.epoch;
+    return true;
+  }
+
+  private hit(id: string, node: L1Node, startedAt: number): Promise<T> {
+    this.core.recorder.l1Hit(this.ns.counters, startedAt);
+    if (this.core.events.readsWatched) this.emitRead(id, 'l1-hit', startedAt);
+    return (node.delivery.promise ?? Promise.resolve(node.delivery.take())) as Promise<T>;
+  }
+
+  private stale(id: string, node: L1Node, startedAt: number): Promise<T> {
+    this.ns.counters.staleServed++;
+    if (this.core.events.readsWatched) this.emitRead(id, 'stale', startedAt);
+    return (node.delivery.promise ?? Promise.resolve(node.delivery.take())) as Promise<T>;
+  }
+
+  private emitRead(id: string, outcome: 'l1-hit' | 'stale', startedAt: number): void {
+    this.core.events.emit('read', {
+      namespace: this.name,
+      id,
+      outcome,
+      ms: this.core.clock.monotonic() - startedAt,
+    });
+  }
+
+  /** A live node that needs attention: starts what is due and answers true; false when it has expired. */
+  private attend(
+    id: string,
+    key: EntryKey,
+    node: L1Node,
+    now: number,
+    loader: Loader<T>,
+    options: GetOrSetOptions<T> | undefined,
+  ): boolean {
+    if (now >= node.expiresAt) return false;
+    if (now >= node.slideAt) this.paths.ops.slide(this.ns, key, node);
+    if (now >= node.refreshAt) {
+      node.refreshAt = now + REFRESH_RETRY_MS;
+      this.paths.reads.refresh({
+        ...this.request(id, key, loader, options),
+        mode: 'refresh',
+        newerThan: node.created,
+      });
+    }
+    node.attentionAt = Math.min(node.expiresAt, node.refreshAt, node.slideAt);
+    return true;
+  }
+
+  private serveWhileRevalidating(
+    id: string,
+    key: EntryKey,
+    node: L1Node,
+    now: number,
+    loader: Loader<T>,
+    options: GetOrSetOptions<T> | undefined,
+  ): boolean {
+    const request = this.request(id, key, loader, options);
+    if (!this.paths.reads.mayRevalidate(request, node, now)) return false;
+    this.paths.reads.refresh({ ...request, mode: 'refresh', newerThan: node.created });
+    return true;
+  }
+
+  private request(
+    id: string,
+    key: EntryKey,
+    loader: Loader<T>,
+    options: GetOrSetOptions<T> | undefined,
+  ): ReadRequest {
+    const mode = options?.fresh === true ? 'fresh' : 'read';
+    return {
+      ns: this.ns,
+      key,
+      id,
+      loader: loader as Loader<unknown>,
+      options: options as GetOrSetOptions<unknown> | undefined,
+      mode,
+      newerThan: -Infinity,
+    };
+  }
+
+  private keysOf(ids: readonly string[]): Map<string, EntryKey> {
+    return new Map(ids.map((id) => [id, this.keys.key(id)]));
+  }
+
+  private fromL1(ids: readonly string[]): { values: Map<string, T>; missing: Map<string, EntryKey> } {
+    const values = new Map<string, T>();
+    const missing = new Map<string, EntryKey>();
+    const now = this.core.clock.monotonic();
+    for (const id of ids) {
+      const key = this.keys.key(id);
+      const node = this.core.l1.get(key);
+      if (node !== undefined && now < node.expiresAt && this.serves(node, now) && !node.delivery.isError) {
+        this.core.recorder.l1Hit(this.ns.counters, now);
+        values.set(id, node.delivery.take() as T);
+      } else missing.set(id, key);
+    }
+    this.ns.counters.l1Misses += this.ns.settings.l1 ? missing.size : 0;
+    return { values, missing };
+  }
+
+  private assertOpen(): void {
+    if (this.core.closed) throw new CacheClosedError();
+  }
+}

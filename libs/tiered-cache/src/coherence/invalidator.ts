@@ -1,0 +1,139 @@
+import { type CacheCore, remoteLost } from '../cache-core.js';
+import { globMatcher } from '../keys/glob.js';
+import { tagsUnchanged } from '../memory/node.js';
+import type { InvalidationResult } from '../options.js';
+import type { EntryKey, LogRecord } from '../remote/remote-tier.js';
+
+export interface Change {
+  keys: readonly EntryKey[];
+  tags: readonly string[];
+  pattern?: string;
+}
+
+const REMEMBERED_OWN_RECORDS = 10_000;
+const RESEND_CHUNK = 1_000;
+
+/**
+ * The way of a write (protocol, "Write" 4): send to the shared tier; when answered, apply here; when not, apply here,
+ * bypass and send again. Never throws, never waits longer than one command.
+ */
+export class Invalidator {
+  /** Records this node wrote and has applied when they were answered: the log need not apply them again. */
+  private readonly ownRecords = new Set<string>();
+  private resending = false;
+
+  constructor(private readonly core: CacheCore) {}
+
+  async send(change: Change): Promise<InvalidationResult> {
+    const { core } = this;
+    if (change.keys.length === 0 && change.tags.length === 0 && change.pattern === undefined)
+      return { acknowledged: true, position: null };
+    if (core.remote === null) {
+      this.apply(change, 'local');
+      return { acknowledged: true, position: null };
+    }
+    try {
+      const position = await core.remote.run((tier) => tier.invalidate(change));
+      this.rememberOwn(position);
+      this.apply(change, 'local');
+      return { acknowledged: true, position };
+    } catch (error) {
+      core.pending.add(change);
+      this.apply(change, 'local');
+      if (core.events.watched('invalidation-failed'))
+        core.events.emit('invalidation-failed', { keys: change.keys, tags: change.tags, error });
+      return { acknowledged: false, position: null };
+    }
+  }
+
+  /** A record of the log: another node's change, or an own one whose answer was lost. */
+  applyRecord(record: LogRecord): void {
+    if (this.ownRecords.delete(record.position)) return;
+    this.apply(record, 'log');
+  }
+
+  /** Everything known locally is worthless. */
+  applyGap(): void {
+    const { core } = this;
+    core.l1.clear();
+    core.tags.forgetAll();
+    core.markers.touchAll();
+    this.ownRecords.clear();
+  }
+
+  /** Sends what was not answered, in chunks; called when the shared tier answers again. */
+  async resend(): Promise<void> {
+    const { core } = this;
+    if (this.resending || core.remote === null || core.pending.size === 0 || remoteLost(core)) return;
+    this.resending = true;
+    try {
+      const { batch, answered } = core.pending.take();
+      for (let at = 0; at < Math.max(batch.keys.length, batch.tags.length); at += RESEND_CHUNK) {
+        const change = {
+          keys: batch.keys.slice(at, at + RESEND_CHUNK),
+          tags: batch.tags.slice(at, at + RESEND_CHUNK),
+        };
+        await core.remote.run((tier) => tier.invalidate(change));
+      }
+      for (const pattern of batch.patterns) await this.invalidatePattern(pattern);
+      answered();
+      // What was loaded meanwhile under these keys was never stored; what another node stored may be read again.
+      this.apply({ keys: batch.keys, tags: batch.tags }, 'local');
+    } catch {
+      // Counted by the guard; still pending, still bypassed, sent again with the next answer.
+    } finally {
+      this.resending = false;
+    }
+  }
+
+  /** Walks the shared tier's keys and deletes what matches; the record carries the pattern for the L1s. */
+  async invalidatePattern(pattern: string): Promise<number> {
+    const { core } = this;
+    const matches = globMatcher(pattern);
+    let deleted = 0;
+    if (core.remote !== null) {
+      const { tier } = core.remote;
+      for await (const keys of tier.scan(literalPrefix(pattern))) {
+        const found = keys.filter(matches);
+        deleted += found.length;
+        if (found.length > 0) await core.remote.run((remote) => remote.invalidate({ keys: found, tags: [] }));
+      }
+      await core.remote.run((remote) => remote.invalidate({ keys: [], tags: [], pattern }));
+    }
+    this.apply({ keys: [], tags: [], pattern }, 'local');
+    return deleted;
+  }
+
+  private apply(change: Change, origin: 'local' | 'log'): void {
+    const { core } = this;
+    for (const key of change.keys) {
+      core.l1.delete(key);
+      core.markers.touchKey(key);
+    }
+    for (const tag of change.tags) core.tags.touch(tag);
+    if (change.pattern !== undefined) {
+      const matches = globMatcher(change.pattern);
+      for (const [key, node] of core.l1.entries())
+        if (matches(key) || !tagsUnchanged(node)) core.l1.delete(key);
+      core.markers.touchMatching(matches);
+    }
+    if (core.events.watched('invalidation'))
+      core.events.emit('invalidation', {
+        keys: change.keys,
+        tags: change.tags,
+        pattern: change.pattern,
+        origin,
+      });
+  }
+
+  private rememberOwn(position: string): void {
+    if (this.ownRecords.size >= REMEMBERED_OWN_RECORDS) this.ownRecords.clear();
+    this.ownRecords.add(position);
+  }
+}
+
+/** The part of a glob before its first wildcard, to narrow the walk. */
+export function literalPrefix(pattern: string): string {
+  const at = pattern.search(/[*?]/);
+  return at < 0 ? pattern : pattern.slice(0, at);
+}

@@ -1,0 +1,94 @@
+import type { EntryKey } from '../remote/remote-tier.js';
+import type { TagState, TagTable } from './tag-table.js';
+
+/**
+ * An in-flight marker: registered before a GET or ACQUIRE is sent, dirtied by every record that touches the key or
+ * one of its tags. A dirty marker's result may be returned but not kept in L1 (protocol, Read 3 and 6).
+ */
+export class Marker {
+  /** Set by records that name the key, by patterns, and by a gap. */
+  keyTouched = false;
+  /** Where the tag table stood when the marker was registered. */
+  readonly sequence: number;
+  private readonly states: TagState[] = [];
+  private readonly versions: number[] = [];
+
+  constructor(
+    readonly key: EntryKey,
+    private readonly table: TagTable,
+    tags: readonly string[],
+  ) {
+    this.sequence = table.sequence;
+    for (const tag of tags) this.watch(table.state(tag));
+  }
+
+  /** From here on the tag counts; answers the version seen, for `TagTable.learn`. */
+  watch(state: TagState): number {
+    const at = this.states.indexOf(state);
+    if (at >= 0) return this.versions[at]!;
+    this.states.push(state);
+    this.versions.push(state.version);
+    return state.version;
+  }
+
+  /** The tag may be added although it was met only after the load: nothing touched it since the marker. */
+  watchLate(tag: string): boolean {
+    const state = this.table.state(tag);
+    this.watch(state);
+    return state.touchedAt <= this.sequence;
+  }
+
+  get tags(): readonly TagState[] {
+    return this.states;
+  }
+
+  get tagVersions(): readonly number[] {
+    return this.versions;
+  }
+
+  get clean(): boolean {
+    if (this.keyTouched) return false;
+    for (let i = 0; i < this.states.length; i++)
+      if (this.states[i]!.version !== this.versions[i]) return false;
+    return true;
+  }
+}
+
+/** All markers in flight, by key. */
+export class MarkerTable {
+  private readonly byKey = new Map<EntryKey, Set<Marker>>();
+
+  constructor(private readonly table: TagTable) {}
+
+  open(key: EntryKey, tags: readonly string[]): Marker {
+    const marker = new Marker(key, this.table, tags);
+    const siblings = this.byKey.get(key);
+    if (siblings === undefined) this.byKey.set(key, new Set([marker]));
+    else siblings.add(marker);
+    return marker;
+  }
+
+  close(marker: Marker): void {
+    const siblings = this.byKey.get(marker.key);
+    if (siblings === undefined) return;
+    siblings.delete(marker);
+    if (siblings.size === 0) this.byKey.delete(marker.key);
+  }
+
+  touchKey(key: EntryKey): void {
+    const siblings = this.byKey.get(key);
+    if (siblings !== undefined) for (const marker of siblings) marker.keyTouched = true;
+  }
+
+  touchMatching(matches: (key: EntryKey) => boolean): void {
+    for (const key of this.byKey.keys()) if (matches(key)) this.touchKey(key);
+  }
+
+  touchAll(): void {
+    for (const key of this.byKey.keys()) this.touchKey(key);
+  }
+
+  get size(): number {
+    return this.byKey.size;
+  }
+}

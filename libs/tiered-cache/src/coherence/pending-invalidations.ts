@@ -1,0 +1,74 @@
+import type { EntryKey } from '../remote/remote-tier.js';
+
+/** What has to reach the shared tier still. */
+export interface PendingBatch {
+  keys: EntryKey[];
+  tags: string[];
+  patterns: string[];
+}
+
+/**
+ * Invalidations that the shared tier did not answer. Until it does, their keys and tags are bypassed on this node
+ * (not read, not filled, not learnt), and they are sent again, which is harmless since invalidations are idempotent
+ * and commute (I4). Bounded: past the limit the single keys and tags collapse into the namespaces' tags, which
+ * cover them. Lost when the process dies: only an outbox survives that.
+ */
+export class PendingInvalidations {
+  private readonly counts = {
+    keys: new Map<EntryKey, number>(),
+    tags: new Map<string, number>(),
+    patterns: new Map<string, number>(),
+  };
+  private generation = 0;
+
+  constructor(
+    private readonly everything: () => readonly string[],
+    private readonly limit = 10_000,
+  ) {}
+
+  add(change: { keys: readonly EntryKey[]; tags: readonly string[]; pattern?: string | undefined }): void {
+    const generation = ++this.generation;
+    for (const key of change.keys) this.counts.keys.set(key, generation);
+    for (const tag of change.tags) this.counts.tags.set(tag, generation);
+    if (change.pattern !== undefined) this.counts.patterns.set(change.pattern, generation);
+    if (this.size > this.limit) this.collapse(generation);
+  }
+
+  get size(): number {
+    return this.counts.keys.size + this.counts.tags.size + this.counts.patterns.size;
+  }
+
+  hasKey(key: EntryKey): boolean {
+    return this.counts.keys.size > 0 && this.counts.keys.has(key);
+  }
+
+  hasTag(tag: string): boolean {
+    return this.counts.tags.size > 0 && this.counts.tags.has(tag);
+  }
+
+  get patterns(): IterableIterator<string> {
+    return this.counts.patterns.keys();
+  }
+
+  /** All that is due now, and a function that strikes it off: what was added again meanwhile stays. */
+  take(): { batch: PendingBatch; answered: () => void } {
+    const upTo = this.generation;
+    const batch = {
+      keys: [...this.counts.keys.keys()],
+      tags: [...this.counts.tags.keys()],
+      patterns: [...this.counts.patterns.keys()],
+    };
+    const answered = () => {
+      for (const map of Object.values(this.counts) as Map<string, number>[])
+        for (const [name, generation] of map) if (generation <= upTo) map.delete(name);
+    };
+    return { batch, answered };
+  }
+
+  private collapse(generation: number): void {
+    this.counts.keys.clear();
+    this.counts.tags.clear();
+    this.counts.patterns.clear();
+    for (const tag of this.everything()) this.counts.tags.set(tag, generation);
+  }
+}

@@ -1,0 +1,82 @@
+import { LRUCache } from 'lru-cache';
+
+/** What this process knows of one tag. Entries and markers keep a reference, so a check is one comparison. */
+export interface TagState {
+  readonly tag: string;
+  /** Moves whenever entries that carry the tag became unusable here. */
+  version: number;
+  /** The tag's identity in the shared tier, or null when not known to be current. */
+  nonce: string | null;
+  /** When (in `TagTable.sequence`) the nonce was learnt and the tag last touched. */
+  learntAt: number;
+  touchedAt: number;
+}
+
+/**
+ * Locally known tag nonces, under the validity clock (protocol, "Words"). Invariant I1: a state that was forgotten
+ * permits nothing: its version moves first, so everything that refers to it becomes unusable.
+ */
+export class TagTable {
+  /** Moves with any version: a hit compares this one number and skips its vector. */
+  epoch = 0;
+  /** Orders learning and touching against loads. */
+  sequence = 0;
+  private readonly states: LRUCache<string, TagState>;
+  /** Newest touch among the states that were forgotten for want of room. */
+  private forgottenTouch = 0;
+  private clearing = false;
+
+  constructor(maxTags = 100_000) {
+    this.states = new LRUCache<string, TagState>({
+      max: maxTags,
+      dispose: (state) => this.retire(state),
+    });
+  }
+
+  state(tag: string): TagState {
+    let state = this.states.get(tag);
+    if (state === undefined) {
+      state = { tag, version: 0, nonce: null, learntAt: 0, touchedAt: this.forgottenTouch };
+      this.states.set(tag, state);
+    }
+    return state;
+  }
+
+  /** An invalidation of the tag became known: from the log, or answered to this node. */
+  touch(tag: string): void {
+    const state = this.state(tag);
+    state.version++;
+    state.nonce = null;
+    state.touchedAt = ++this.sequence;
+    this.epoch++;
+  }
+
+  /** Remembers a NONCE answer, only if nothing touched the tag since the question was sent (`versionWhenSent`). */
+  learn(state: TagState, versionWhenSent: number, nonce: string): void {
+    if (state.version !== versionWhenSent || this.states.peek(state.tag) !== state) return;
+    if (state.nonce === nonce) return;
+    if (state.nonce !== null) {
+      // Another identity without a record: evicted and made anew. What carries the old one is lost.
+      state.version++;
+      this.epoch++;
+    }
+    state.nonce = nonce;
+    state.learntAt = ++this.sequence;
+  }
+
+  /** A gap: nothing known is worth anything. */
+  forgetAll(): void {
+    this.clearing = true;
+    this.states.clear();
+    this.clearing = false;
+    this.forgottenTouch = ++this.sequence;
+    this.epoch++;
+  }
+
+  private retire(state: TagState): void {
+    state.version++;
+    state.nonce = null;
+    if (!this.clearing && state.touchedAt > this.forgottenTouch) this.forgottenTouch = state.touchedAt;
+    this.epoch++;
+  }
+}

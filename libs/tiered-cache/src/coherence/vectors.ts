@@ -1,0 +1,70 @@
+import { type CacheCore, type NamespaceCore, validUntil } from '../cache-core.js';
+import type { Marker } from './markers.js';
+import type { TagState } from './tag-table.js';
+
+/** A tag's known nonce, or null when it may not be relied on: unknown, the clock has stopped, strict, or bypassed. */
+function usableNonce(core: CacheCore, ns: NamespaceCore, state: TagState): string | null {
+  if (
+    ns.settings.consistency === 'strict' ||
+    core.clock.monotonic() >= validUntil(core) ||
+    core.pending.hasTag(state.tag)
+  )
+    return null;
+  return state.nonce;
+}
+
+async function askNonces(core: CacheCore, marker: Marker, states: readonly TagState[]): Promise<string[]> {
+  const versions = states.map((state) => marker.watch(state));
+  const nonces = await core.remote!.run((tier) => tier.nonces(states.map((state) => state.tag)));
+  states.forEach((state, i) => {
+    if (!core.pending.hasTag(state.tag)) core.tags.learn(state, versions[i]!, nonces[i]!);
+  });
+  return nonces;
+}
+
+/**
+ * The vector of a load that is about to begin: every tag with its nonce, in hand before the load (I2).
+ * Null: a tag is bypassed, so nothing may be filled. @throws RemoteUnavailableError
+ */
+export async function captureVector(
+  core: CacheCore,
+  ns: NamespaceCore,
+  marker: Marker,
+  tags: readonly string[],
+): Promise<string[] | null> {
+  if (tags.some((tag) => core.pending.hasTag(tag))) return null;
+  const states = tags.map((tag) => core.tags.state(tag));
+  for (const state of states) marker.watch(state);
+  const nonces = states.map((state) => usableNonce(core, ns, state));
+  const missing = states.filter((_, i) => nonces[i] === null);
+  if (missing.length === 0) return nonces as string[];
+  const answers = await askNonces(core, marker, missing);
+  return nonces.map((nonce, i) => nonce ?? answers[missing.indexOf(states[i]!)]!);
+}
+
+/**
+ * Does every tag of a stored entry still have the nonce in its vector? What is known locally decides; the unknown is
+ * asked, and a mismatch is confirmed by asking, because the local nonce may be the older one.
+ * @throws RemoteUnavailableError
+ */
+export async function vectorHolds(
+  core: CacheCore,
+  ns: NamespaceCore,
+  marker: Marker,
+  tags: readonly string[],
+  nonces: readonly string[],
+): Promise<boolean> {
+  const doubtful: TagState[] = [];
+  const expected: string[] = [];
+  for (let i = 0; i < tags.length; i++) {
+    const state = core.tags.state(tags[i]!);
+    if (core.pending.hasTag(state.tag)) return false;
+    marker.watch(state);
+    if (usableNonce(core, ns, state) === nonces[i]) continue;
+    doubtful.push(state);
+    expected.push(nonces[i]!);
+  }
+  if (doubtful.length === 0) return true;
+  const answers = await askNonces(core, marker, doubtful);
+  return answers.every((answer, i) => answer === expected[i]);
+}

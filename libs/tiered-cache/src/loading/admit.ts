@@ -1,0 +1,118 @@
+import type { CacheCore, NamespaceCore } from '../cache-core.js';
+import type { Marker } from '../coherence/markers.js';
+import type { Delivery } from './delivery.js';
+import type { StoredEntry } from './judge.js';
+import { nodeBytes, type PreparedEntry } from './prepare-entry.js';
+import type { EntryKey } from '../remote/remote-tier.js';
+import type { L1Node } from '../memory/node.js';
+
+/** What L1 needs to know of an entry. Spans in milliseconds from now; Infinity lives for ever. */
+export interface Admission {
+  delivery: Delivery;
+  bytes: number;
+  /** Remaining logical life. */
+  expiresInMs: number;
+  staleInMs: number;
+  /** Total life, for refresh-ahead. */
+  lifeMs: number;
+  created: number;
+  loadMs: number;
+  slidingMs: number;
+}
+
+/**
+ * Puts an entry into L1 iff nothing invalidated it since `marker` was opened; the tags' versions seen by the marker
+ * become the node's vector. Answers the node, or undefined when it was not admitted.
+ */
+export function admit(
+  core: CacheCore,
+  ns: NamespaceCore,
+  key: EntryKey,
+  marker: Marker,
+  entry: Admission,
+): L1Node | undefined {
+  if (!ns.settings.l1 || !marker.clean || core.pending.hasKey(key) || entry.expiresInMs <= 0)
+    return undefined;
+  const now = core.clock.monotonic();
+  const expiresAt = now + entry.expiresInMs;
+  const refreshAt = refreshTime(core, ns, now, entry);
+  const slideAt = entry.slidingMs > 0 ? now + slideStepMs(entry.slidingMs) : Infinity;
+  const node: L1Node = {
+    delivery: entry.delivery,
+    bytes: entry.bytes,
+    attentionAt: Math.min(expiresAt, refreshAt, slideAt),
+    expiresAt,
+    refreshAt,
+    slideAt,
+    staleUntil: now + entry.staleInMs,
+    slidingMs: entry.slidingMs,
+    created: entry.created,
+    loadMs: entry.loadMs,
+    tags: marker.tags,
+    versions: marker.tagVersions,
+    epoch: core.tags.epoch,
+  };
+  return core.l1.set(key, node) ? node : undefined;
+}
+
+/** An entry of the shared tier enters L1 with its *remaining* life, clamped to its whole life (clocks differ). */
+export function promote(
+  core: CacheCore,
+  ns: NamespaceCore,
+  key: EntryKey,
+  marker: Marker,
+  { header, delivery, payloadBytes }: StoredEntry,
+): L1Node | undefined {
+  const lifeMs = header.expires - header.created;
+  const expiresInMs = Math.min(header.expires - core.clock.now(), lifeMs);
+  const { created, loadMs, slidingMs, staleUntil, expires } = header;
+  const bytes = nodeBytes(key, payloadBytes);
+  return admit(core, ns, key, marker, {
+    delivery,
+    bytes,
+    expiresInMs,
+    staleInMs: expiresInMs + spare(staleUntil, expires),
+    lifeMs,
+    created,
+    loadMs,
+    slidingMs,
+  });
+}
+
+/** A freshly loaded entry, with its whole life before it. */
+export function admissionOf(entry: PreparedEntry): Admission {
+  const { delivery, bytes, life, created, loadMs } = entry;
+  return {
+    delivery,
+    bytes,
+    expiresInMs: life.ttlMs,
+    staleInMs: life.staleMs,
+    lifeMs: life.ttlMs,
+    created,
+    loadMs,
+    slidingMs: life.slidingMs,
+  };
+}
+
+function spare(staleUntil: number, expires: number): number {
+  return expires === Infinity ? 0 : staleUntil - expires;
+}
+
+/** A sliding entry is renewed by reads at most every tenth of its idle time. */
+export function slideStepMs(slidingMs: number): number {
+  return slidingMs / 10;
+}
+
+/**
+ * When a background refresh is due: after a fixed fraction of the life, or by XFetch (Vattani, Chierichetti,
+ * Lowenstein, "Optimal Probabilistic Cache Stampede Prevention", VLDB 2015): expiry + loadMs * ln(random). XFetch draws
+ * per read; one draw per node and process gives each process the same distribution of its first refresh at no cost
+ * per hit.
+ */
+function refreshTime(core: CacheCore, ns: NamespaceCore, now: number, entry: Admission): number {
+  const { refreshAhead } = ns.settings;
+  if (refreshAhead === null || !Number.isFinite(entry.lifeMs)) return Infinity;
+  if (refreshAhead === 'xfetch')
+    return now + entry.expiresInMs + Math.max(entry.loadMs, 1) * Math.log(1 - core.options.random());
+  return now + entry.expiresInMs - entry.lifeMs * (1 - refreshAhead);
+}

@@ -1,0 +1,110 @@
+import { randomBytes } from 'node:crypto';
+import type { CacheCore } from '../cache-core.js';
+import { captureVector } from '../coherence/vectors.js';
+import { promote } from './admit.js';
+import type { Flight } from './flights.js';
+import { type StoredEntry, judge } from './judge.js';
+import type { ReadRequest } from './read-request.js';
+
+/** The right to fill, with the vector that goes into the entry. */
+export interface Lease {
+  token: string;
+  nonces: readonly string[];
+}
+
+/** A value, or the lease to load with; a null lease means: load, fill nothing. */
+export type SharedAnswer = { entry: StoredEntry } | { entry: null; lease: Lease | null };
+
+const POLL_MIN_MS = 5;
+const POLL_MAX_MS = 40;
+const MAX_REJECTIONS = 8;
+const FILL_NOTHING: SharedAnswer = { entry: null, lease: null };
+
+/**
+ * Asks the shared tier: GET; on a miss ACQUIRE and the missing nonces in one go, until there is a value or a lease.
+ * While somebody else holds the lease it asks again with jitter, and takes over when that lease has ended. A value
+ * found is promoted to L1. `onStale` hears of a value that has expired but may still be served.
+ * @throws RemoteUnavailableError
+ */
+export async function askShared(
+  core: CacheCore,
+  flight: Flight,
+  request: ReadRequest,
+  onStale: (entry: StoredEntry) => void,
+): Promise<SharedAnswer> {
+  const { ns, key } = request;
+  const { leaseMs } = ns.settings;
+  const remote = core.remote!;
+  let rejected: { rejected: Buffer; keep: boolean } | undefined;
+
+  const consider = async (raw: Buffer): Promise<StoredEntry | null> => {
+    const verdict = await judge(core, ns, flight.marker, raw);
+    if (verdict.kind === 'rejected') {
+      rejected = { rejected: verdict.fingerprint, keep: false };
+      return null;
+    }
+    const { entry } = verdict;
+    const wanted =
+      request.mode === 'read' || (request.mode === 'refresh' && entry.header.created > request.newerThan);
+    if (verdict.kind === 'hit' && wanted) {
+      promote(core, ns, key, flight.marker, entry);
+      return entry;
+    }
+    if (verdict.kind === 'stale') onStale(entry);
+    rejected = { rejected: entry.fingerprint, keep: true };
+    return null;
+  };
+
+  const raw = await remote.run((tier) => tier.get(key));
+  const found = raw === null ? null : await consider(raw);
+  if (found !== null) return { entry: found };
+  ns.counters.l2Misses++;
+
+  const token = newToken();
+  const giveUpAt = core.clock.monotonic() + 2 * leaseMs;
+  let pauseMs = POLL_MIN_MS;
+  for (let rejections = 0; rejections < MAX_REJECTIONS;) {
+    const marker = flight.remark();
+    const [acquired, nonces] = await Promise.all([
+      remote.run((tier) => tier.acquire({ key, token, leaseMs, ...rejected })),
+      captureVector(core, ns, marker, flight.tags),
+    ]);
+    switch (acquired.outcome) {
+      case 'granted':
+        if (nonces !== null) return { entry: null, lease: { token, nonces } };
+        void releaseLease(core, key, token);
+        return FILL_NOTHING;
+      case 'fenced':
+      case 'unknown':
+        return FILL_NOTHING;
+      case 'value': {
+        rejections++;
+        const entry = await consider(acquired.value);
+        if (entry !== null) return { entry };
+        continue;
+      }
+      case 'busy':
+        if (core.clock.monotonic() >= giveUpAt) return FILL_NOTHING;
+        await pause(core, pauseMs * (0.5 + core.options.random()));
+        pauseMs = Math.min(POLL_MAX_MS, pauseMs * 1.5);
+    }
+  }
+  return FILL_NOTHING;
+}
+
+/** Gives a lease back that was not used; unanswered it ends by itself. */
+export async function releaseLease(core: CacheCore, key: string, token: string): Promise<void> {
+  try {
+    await core.remote!.run((tier) => tier.release(key, token));
+  } catch {
+    // Counted by the guard.
+  }
+}
+
+export function newToken(): string {
+  return randomBytes(12).toString('base64url');
+}
+
+function pause(core: CacheCore, ms: number): Promise<void> {
+  return new Promise((resolve) => void core.clock.setTimer(ms, resolve));
+}

@@ -1,0 +1,46 @@
+import type { CacheCore, NamespaceCore } from '../cache-core.js';
+import type { Marker } from '../coherence/markers.js';
+import { vectorHolds } from '../coherence/vectors.js';
+import type { EntryHeader } from '../codec/codec.js';
+import { decodeEntry, fingerprint } from '../codec/wire-header.js';
+import { CorruptEntryError } from '../errors.js';
+import { Delivery } from './delivery.js';
+
+/** A value of the shared tier that may be served: now, or as stale. */
+export interface StoredEntry {
+  header: EntryHeader;
+  delivery: Delivery;
+  payloadBytes: number;
+  fingerprint: Buffer;
+}
+
+export type Verdict =
+  | { kind: 'hit' | 'stale'; entry: StoredEntry }
+  /** Corrupt, of another schema, expired for good, or invalidated by a tag: to be rejected. */
+  | { kind: 'rejected'; fingerprint: Buffer };
+
+/**
+ * Judges bytes read from the shared tier. Never throws at the caller for what the bytes hold; expiry compares the
+ * header's wall clock with ours (freshness by time, never correctness: the one exception to I5).
+ * @throws RemoteUnavailableError when a nonce had to be asked and was not answered.
+ */
+export async function judge(
+  core: CacheCore,
+  ns: NamespaceCore,
+  marker: Marker,
+  raw: Buffer,
+): Promise<Verdict> {
+  try {
+    const { header, payload } = decodeEntry(raw, ns.settings.schema);
+    const now = core.clock.now();
+    if (now < header.staleUntil && (await vectorHolds(core, ns, marker, header.tags, header.nonces))) {
+      const delivery = Delivery.decoded({ codec: header.codec, payload }, core.codecs, ns.settings.values);
+      const entry = { header, delivery, payloadBytes: payload.length, fingerprint: fingerprint(raw) };
+      return { kind: now < header.expires ? 'hit' : 'stale', entry };
+    }
+  } catch (error) {
+    if (!(error instanceof CorruptEntryError)) throw error;
+    ns.counters.errors++;
+  }
+  return { kind: 'rejected', fingerprint: fingerprint(raw) };
+}

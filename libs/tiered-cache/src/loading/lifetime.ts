@@ -1,0 +1,66 @@
+import { InvalidTtlError } from '../errors.js';
+import { type Duration, durationMs, ttlMs } from '../duration.js';
+import type { GetOrSetOptions, SetOptions } from '../options.js';
+import type { ResolvedNamespace } from '../resolve-options.js';
+
+/** How long a value lives and may be served after that. All in milliseconds from now. */
+export interface Lifetime {
+  ttlMs: number;
+  /** ttlMs plus the longer of grace and stale-while-revalidate. */
+  staleMs: number;
+  slidingMs: number;
+}
+
+/** Per-call options checked once, before anything is loaded or stored. @throws InvalidTtlError */
+export function checkCallOptions(options: GetOrSetOptions<never> | SetOptions<never> | undefined): void {
+  if (options === undefined) return;
+  if (options.ttl !== undefined && typeof options.ttl !== 'function') ttlMs(options.ttl);
+  if (options.expiresAt !== undefined) {
+    const at = Number(options.expiresAt);
+    if (!Number.isFinite(at)) throw new InvalidTtlError(options.expiresAt, 'is not a date');
+  }
+  const more = options as GetOrSetOptions<never>;
+  for (const name of ['grace', 'staleWhileRevalidate', 'softTimeout', 'hardTimeout'] as const) {
+    const value = more[name];
+    if (value !== undefined && !(durationMs(value) >= 0))
+      throw new InvalidTtlError(value, `is no duration for ${name}`);
+  }
+}
+
+/** A per-call duration in ms, or the namespace's. */
+export function pick(value: Duration | undefined, fallback: number): number;
+export function pick(value: Duration | undefined, fallback: number | null): number | null;
+export function pick(value: Duration | undefined, fallback: number | null): number | null {
+  return value === undefined ? fallback : durationMs(value);
+}
+
+/**
+ * The life of `value`: per-call TTL, expiry date, negative TTL, jitter. Null: not to be stored (negative caching is
+ * off, or the expiry date has passed).
+ * @throws InvalidTtlError when a `ttl` function answers nonsense.
+ */
+export function lifetimeOf<T>(
+  value: T,
+  ns: ResolvedNamespace,
+  options: GetOrSetOptions<T> | undefined,
+  now: number,
+  random: () => number,
+): Lifetime | null {
+  let ttl: number;
+  if (options?.expiresAt !== undefined) {
+    ttl = Number(options.expiresAt) - now;
+    if (ttl <= 0) return null;
+  } else if (options?.ttl !== undefined) {
+    ttl = ttlMs(typeof options.ttl === 'function' ? options.ttl(value) : options.ttl);
+  } else if (value === null || value === undefined) {
+    if (ns.negativeTtlMs === null) return null;
+    ttl = ns.negativeTtlMs;
+  } else {
+    ttl = ns.ttlMs;
+  }
+  if (ns.jitter > 0 && options?.expiresAt === undefined && Number.isFinite(ttl))
+    ttl -= ttl * ns.jitter * random();
+  const extra = Math.max(pick(options?.grace, ns.graceMs), pick(options?.staleWhileRevalidate, ns.swrMs));
+  const sliding = ns.sliding && Number.isFinite(ttl) && options?.expiresAt === undefined;
+  return { ttlMs: ttl, staleMs: ttl + extra, slidingMs: sliding ? ttl : 0 };
+}

@@ -1,0 +1,196 @@
+import { type CacheCore, remoteLost } from '../cache-core.js';
+import type { Marker } from '../coherence/markers.js';
+import { captureVector } from '../coherence/vectors.js';
+import { admit, admissionOf } from './admit.js';
+import { type Lease, releaseLease } from './ask-shared.js';
+import { Delivery } from './delivery.js';
+import type { Flight } from './flights.js';
+import { lifetimeOf, pick } from './lifetime.js';
+import {
+  isNotStorable,
+  nodeBytes,
+  type PreparedEntry,
+  prepareEntry,
+  remainingLife,
+  storedForm,
+} from './prepare-entry.js';
+import { checkedTags, type ReadRequest, type Stale } from './read-request.js';
+import { runLoader } from './run-loader.js';
+
+interface LateTag {
+  tag: string;
+  nonce: string;
+}
+
+/**
+ * Load, then FILL with the lease, then L1, and deliver. Without a lease only a namespace that has no shared tier
+ * (or has lost it and serves locally) keeps the value.
+ * @throws what the loader throws, unless a stale value may be served in its place
+ */
+export async function loadAndStore(
+  core: CacheCore,
+  flight: Flight,
+  request: ReadRequest,
+  stale: Stale | null,
+  lease: Lease | null,
+): Promise<void> {
+  const { ns, key } = request;
+  const { marker } = flight;
+  const cancelSoftTimeout = startSoftTimeout(core, flight, request, stale);
+  let loaded: { value: unknown; loadMs: number };
+  try {
+    loaded = await callLoader(core, request, stale);
+  } catch (error) {
+    if (lease !== null) void releaseLease(core, key, lease.token);
+    if (stale === null || core.clock.now() >= stale.graceUntil) {
+      storeError(core, request, marker, error);
+      throw error;
+    }
+    if (core.events.watched('refresh-failed'))
+      core.events.emit('refresh-failed', { namespace: ns.settings.name, id: request.id, error });
+    return flight.deliver(stale.delivery, 'stale');
+  } finally {
+    cancelSoftTimeout?.();
+  }
+  flight.deliver(await store(core, request, marker, loaded, flight.tags, lease), 'miss');
+}
+
+/** Stores what may be stored and answers how to hand it out. A value that cannot be stored is handed out as it is. */
+export async function store(
+  core: CacheCore,
+  request: ReadRequest,
+  marker: Marker,
+  loaded: { value: unknown; loadMs: number },
+  tags: readonly string[],
+  lease: Lease | null,
+): Promise<Delivery> {
+  const { ns, key } = request;
+  const { value, loadMs } = loaded;
+  let filled = false;
+  try {
+    const entry = makeEntry(core, request, value, loadMs);
+    if (entry === null) return Delivery.same(value);
+    const late = lateTags(core, request, marker, value, tags);
+    if (late !== null && marker.clean) {
+      if (lease === null) filled = !ns.settings.l2 || (ns.settings.serveLocal && remoteLost(core));
+      else filled = await fill(core, request, lease, entry, tags, late);
+      if (filled) admit(core, ns, key, marker, admissionOf(entry));
+    }
+    if (late === null) learnTags(core, request, value);
+    return entry.delivery;
+  } catch (error) {
+    if (!isNotStorable(error)) throw error;
+    ns.counters.notStored++;
+    return Delivery.same(value);
+  } finally {
+    if (lease !== null && !filled) void releaseLease(core, key, lease.token);
+  }
+}
+
+function callLoader(
+  core: CacheCore,
+  request: ReadRequest,
+  stale: Stale | null,
+): Promise<{ value: unknown; loadMs: number }> {
+  const { ns, id, loader, options } = request;
+  const hardTimeoutMs = pick(options?.hardTimeout, ns.settings.hardTimeoutMs);
+  return runLoader(core, { ns, id, loader, stale: stale?.delivery.take(), hardTimeoutMs });
+}
+
+function startSoftTimeout(
+  core: CacheCore,
+  flight: Flight,
+  { ns, options }: ReadRequest,
+  stale: Stale | null,
+): (() => void) | undefined {
+  const softMs = pick(options?.softTimeout, ns.settings.softTimeoutMs);
+  if (softMs === null || stale === null) return undefined;
+  return core.clock.setTimer(softMs, () => {
+    if (core.clock.now() < Math.max(stale.graceUntil, stale.swrUntil))
+      flight.deliver(stale.delivery, 'stale');
+  });
+}
+
+/** Null: not to be stored. @throws UnserialisableValueError, EntryTooLargeError, InvalidTtlError */
+function makeEntry(
+  core: CacheCore,
+  { ns, key, options }: ReadRequest,
+  value: unknown,
+  loadMs: number,
+): PreparedEntry | null {
+  if (options?.storeIf !== undefined && !options.storeIf(value)) return null;
+  const life = lifetimeOf(value, ns.settings, options, core.clock.now(), core.options.random);
+  return life === null ? null : prepareEntry(core, ns, key, value, life, loadMs);
+}
+
+/**
+ * Tags met only in the value, with their nonces. Null: one of them cannot be proved untouched since before the load,
+ * so nothing may be stored (protocol, "Tag nonce").
+ */
+function lateTags(
+  core: CacheCore,
+  { ns, options }: ReadRequest,
+  marker: Marker,
+  value: unknown,
+  known: readonly string[],
+): LateTag[] | null {
+  if (options?.tagsOf === undefined) return [];
+  const late: LateTag[] = [];
+  for (const tag of new Set(checkedTags(options.tagsOf(value)))) {
+    if (known.includes(tag)) continue;
+    if (!marker.watchLate(tag) || core.pending.hasTag(tag)) return null;
+    const state = core.tags.state(tag);
+    const provable =
+      !ns.settings.l2 ||
+      (state.nonce !== null && state.learntAt <= marker.sequence && ns.settings.consistency !== 'strict');
+    if (!provable) return null;
+    late.push({ tag, nonce: state.nonce ?? '' });
+  }
+  return late;
+}
+
+/** Learns the nonces of tags met in a value that was not stored for want of them, so that the next load is. */
+function learnTags(core: CacheCore, { ns, key, options }: ReadRequest, value: unknown): void {
+  if (!ns.settings.l2 || core.remote === null || !core.remote.usable) return;
+  const marker = core.markers.open(key, []);
+  captureVector(core, ns, marker, [...new Set(options!.tagsOf!(value))])
+    .catch(() => undefined) // Counted by the guard; the next load asks again.
+    .finally(() => core.markers.close(marker));
+}
+
+async function fill(
+  core: CacheCore,
+  { ns, key, id }: ReadRequest,
+  lease: Lease,
+  entry: PreparedEntry,
+  tags: readonly string[],
+  late: readonly LateTag[],
+): Promise<boolean> {
+  const allTags = [...tags, ...late.map((one) => one.tag)];
+  const nonces = [...lease.nonces, ...late.map((one) => one.nonce)];
+  const value = storedForm(ns, key, id, entry, allTags, nonces);
+  try {
+    const accepted = await core.remote!.run((tier) =>
+      tier.fill({ key, token: lease.token, value, ttlMs: remainingLife(entry.life) }),
+    );
+    if (!accepted) ns.counters.fillsRejected++;
+    return accepted;
+  } catch {
+    return false; // Counted by the guard. Landing late is harmless: the lease decides.
+  }
+}
+
+/** `errorTtl`: the loader's error, in this process only. */
+function storeError(core: CacheCore, { ns, key }: ReadRequest, marker: Marker, error: unknown): void {
+  const ms = ns.settings.errorTtlMs;
+  if (ms === null || ms === 0) return;
+  const span = {
+    expiresInMs: ms,
+    staleInMs: ms,
+    lifeMs: Infinity,
+    created: core.clock.now(),
+    loadMs: 0,
+    slidingMs: 0,
+  };
+  admit(core, ns, key, marker, { delivery: Delivery.failed(error), bytes: nodeBytes(key, 512), ...span });
+}

@@ -1,0 +1,212 @@
+import { type CacheCore, l1Serves } from '../cache-core.js';
+import { ReentrantLoadError, RemoteUnavailableError } from '../errors.js';
+import { type L1Node, tagsUnchanged } from '../memory/node.js';
+import type { EntryKey } from '../remote/remote-tier.js';
+import { askShared, type Lease, type SharedAnswer } from './ask-shared.js';
+import type { StoredEntry } from './judge.js';
+import { checkCallOptions, pick } from './lifetime.js';
+import { Flight, type FlightOutcome, type FlightTable } from './flights.js';
+import { loadAndStore } from './load-and-store.js';
+import { type ReadRequest, type Stale, staleFrom, tagsOfRequest } from './read-request.js';
+import { runLoader } from './run-loader.js';
+
+/** A joined load that outlives its lease is taken over, twice at most; each time is waited for twice as long. */
+const MAX_TAKEOVERS = 2;
+
+/** The way of a read (docs/architecture.md): join the flight - GET - ACQUIRE - load - FILL - L1. */
+export class ReadThrough {
+  /** Keys whose loader is in its synchronous part: the same key asked from in there calls through. */
+  private readonly calling = new Set<EntryKey>();
+
+  constructor(
+    private readonly core: CacheCore,
+    private readonly flights: FlightTable,
+  ) {}
+
+  /** Answers the value, joining a load under way where that is allowed. */
+  async read(request: ReadRequest): Promise<unknown> {
+    const { ns, key, id, loader } = request;
+    checkCallOptions(request.options);
+    if (this.calling.has(key)) {
+      const { value } = await runLoader(this.core, { ns, id, loader, stale: undefined, hardTimeoutMs: null });
+      return value;
+    }
+    const startedAt = this.core.clock.monotonic();
+    if (request.mode === 'read' && ns.settings.consistency !== 'strict') {
+      const flight = this.flights.joinable(key);
+      if (flight !== undefined) return this.join(flight, request, startedAt);
+    }
+    const node = request.mode === 'read' ? this.staleNode(request) : undefined;
+    return this.answer(this.launch(request, node, 0), request, startedAt);
+  }
+
+  /** Reads anew in place of a flight that could not be finished, whose joiners get the same answer. */
+  async readInstead(old: Flight, request: ReadRequest): Promise<unknown> {
+    const startedAt = this.core.clock.monotonic();
+    this.flights.end(old);
+    const flight = this.launch(request, undefined, 0);
+    flight.promise.then(
+      (delivery) => old.deliver(delivery, flight.outcome),
+      (error: unknown) => old.fail(error),
+    );
+    return this.answer(flight, request, startedAt);
+  }
+
+  /** May this expired node be served at once while a background load renews it? */
+  mayRevalidate({ ns, options }: ReadRequest, node: L1Node, now: number): boolean {
+    const spanMs = pick(options?.staleWhileRevalidate, ns.settings.swrMs);
+    return now < Math.min(node.staleUntil, node.expiresAt + spanMs);
+  }
+
+  /** Renews an entry without anybody waiting; one load at a time per key. */
+  refresh(request: ReadRequest): void {
+    if (this.core.closed || this.flights.joinable(request.key) !== undefined) return;
+    this.core.background.runInAsyncScope(() => {
+      const { ns, id } = request;
+      this.launch(request, undefined, 0).promise.catch((error: unknown) => {
+        if (this.core.events.watched('refresh-failed'))
+          this.core.events.emit('refresh-failed', { namespace: ns.settings.name, id, error });
+      });
+    });
+  }
+
+  private async answer(flight: Flight, request: ReadRequest, startedAt: number): Promise<unknown> {
+    const { counters } = request.ns;
+    try {
+      const delivery = await flight.promise;
+      this.count(request, flight.outcome, startedAt);
+      return delivery.take();
+    } catch (error) {
+      counters.misses++;
+      throw error;
+    }
+  }
+
+  private count({ ns, id }: ReadRequest, outcome: FlightOutcome, startedAt: number): void {
+    const { counters } = ns;
+    const ms = this.core.clock.monotonic() - startedAt;
+    if (outcome === 'l2-hit') {
+      counters.l2Hits++;
+      this.core.recorder.l2Latency.record(ms);
+    } else if (outcome === 'stale') counters.staleServed++;
+    else counters.misses++;
+    if (this.core.events.readsWatched)
+      this.core.events.emit('read', { namespace: ns.settings.name, id, outcome, ms });
+  }
+
+  /**
+   * Waits for somebody's load, at most one lease. After that the loader is slow, stuck, or waits for its own result:
+   * late comers share one new load, and when that too is late twice over, they are told.
+   * @throws ReentrantLoadError
+   */
+  private async join(flight: Flight, request: ReadRequest, startedAt: number): Promise<unknown> {
+    const { ns, key, id, options } = request;
+    const hardMs = pick(options?.hardTimeout, ns.settings.hardTimeoutMs) ?? 0;
+    for (let current = flight; ;) {
+      const patienceMs = Math.max(ns.settings.leaseMs, hardMs) * 2 ** current.depth;
+      if (await this.settlesWithin(current, patienceMs)) return this.answer(current, request, startedAt);
+      const newer = this.flights.joinable(key);
+      if (newer !== undefined && newer !== current) {
+        current = newer;
+        continue;
+      }
+      if (current.depth >= MAX_TAKEOVERS) throw new ReentrantLoadError(ns.settings.name, id);
+      current = this.launch(request, undefined, current.depth + 1);
+    }
+  }
+
+  private async settlesWithin(flight: Flight, ms: number): Promise<boolean> {
+    let cancel!: () => void;
+    const late = new Promise<boolean>((resolve) => {
+      cancel = this.core.clock.setTimer(ms, () => resolve(false));
+    });
+    const settled = flight.promise.then(
+      () => true,
+      () => true,
+    );
+    try {
+      return await Promise.race([settled, late]);
+    } finally {
+      cancel();
+    }
+  }
+
+  /** An expired L1 node that was not invalidated and may be served stale. */
+  private staleNode({ ns, key }: ReadRequest): L1Node | undefined {
+    const node = this.core.l1.peek(key);
+    const now = this.core.clock.monotonic();
+    if (node === undefined || now >= node.staleUntil || !l1Serves(this.core, ns.settings, now))
+      return undefined;
+    return tagsUnchanged(node) ? node : undefined;
+  }
+
+  private launch(request: ReadRequest, staleNode: L1Node | undefined, depth: number): Flight {
+    const { core } = this;
+    const tags = tagsOfRequest(request.ns, request.options?.tags);
+    const flight = new Flight(core, request.key, tags, depth, core.clock.monotonic());
+    this.flights.start(flight);
+    let stale: Stale | null = null;
+    if (staleNode !== undefined) {
+      const toWall = core.clock.now() - core.clock.monotonic();
+      stale = staleFrom(
+        request,
+        staleNode.delivery,
+        staleNode.expiresAt + toWall,
+        staleNode.staleUntil + toWall,
+      );
+    }
+    void this.run(flight, request, stale);
+    return flight;
+  }
+
+  /** Settles the flight; never rejects. */
+  private async run(flight: Flight, request: ReadRequest, stale: Stale | null): Promise<void> {
+    const { core, flights } = this;
+    try {
+      if (this.asksShared(flight, request)) await this.runShared(flight, request, stale);
+      else await this.load(flight, request, stale, null);
+    } catch (error) {
+      if (flight.delivered && core.events.watched('refresh-failed'))
+        core.events.emit('refresh-failed', { namespace: request.ns.settings.name, id: request.id, error });
+      flight.fail(error);
+    } finally {
+      flights.end(flight);
+    }
+  }
+
+  private asksShared(flight: Flight, { ns, key }: ReadRequest): boolean {
+    const { remote, pending } = this.core;
+    if (!ns.settings.l2 || remote === null || !remote.usable || pending.hasKey(key)) return false;
+    return !flight.tags.some((tag) => pending.hasTag(tag));
+  }
+
+  private async runShared(flight: Flight, request: ReadRequest, firstStale: Stale | null): Promise<void> {
+    let stale = firstStale;
+    const onStale = ({ delivery, header }: StoredEntry) => {
+      stale = staleFrom(request, delivery, header.expires, header.staleUntil);
+      if (request.mode === 'read' && this.core.clock.now() < stale.swrUntil)
+        flight.deliver(stale.delivery, 'stale');
+    };
+    let answer: SharedAnswer;
+    try {
+      answer = await askShared(this.core, flight, request, onStale);
+    } catch (error) {
+      if (!(error instanceof RemoteUnavailableError)) throw error;
+      answer = { entry: null, lease: null }; // No answer: load, fill nothing.
+    }
+    if (answer.entry !== null) flight.deliver(answer.entry.delivery, 'l2-hit');
+    else await this.load(flight, request, stale, answer.lease);
+  }
+
+  private async load(
+    flight: Flight,
+    request: ReadRequest,
+    stale: Stale | null,
+    lease: Lease | null,
+  ): Promise<void> {
+    this.calling.add(request.key);
+    const loading = loadAndStore(this.core, flight, request, stale, lease);
+    this.calling.delete(request.key);
+    await loading;
+  }
+}

@@ -1,0 +1,51 @@
+import type { CacheCore, NamespaceCore } from '../cache-core.js';
+import { LoaderTimeoutError } from '../errors.js';
+import type { Loader } from '../options.js';
+
+export interface LoadRequest<T> {
+  ns: NamespaceCore;
+  id: string;
+  loader: Loader<T>;
+  stale: T | undefined;
+  hardTimeoutMs: number | null;
+}
+
+/**
+ * Calls the loader once: counts it, times it, hands it an AbortSignal, and stops waiting at the hard timeout (what
+ * the loader answers later is dropped). Errors of the loader pass through unchanged.
+ * @throws LoaderTimeoutError
+ */
+export async function runLoader<T>(
+  core: CacheCore,
+  request: LoadRequest<T>,
+): Promise<{ value: T; loadMs: number }> {
+  const { ns, id, loader, stale, hardTimeoutMs } = request;
+  const startedAt = core.clock.monotonic();
+  const abort = new AbortController();
+  ns.counters.sourceLoads++;
+  let cancelTimer: (() => void) | undefined;
+  try {
+    // `new Promise` rather than an await, so that a loader that throws synchronously is caught as well.
+    const loaded = new Promise<T>((resolve) =>
+      resolve(loader({ namespace: ns.settings.name, id, signal: abort.signal, stale })),
+    );
+    const value =
+      hardTimeoutMs === null
+        ? await loaded
+        : await new Promise<T>((resolve, reject) => {
+            loaded.then(resolve, reject);
+            cancelTimer = core.clock.setTimer(hardTimeoutMs, () => {
+              const error = new LoaderTimeoutError(ns.settings.name, id, hardTimeoutMs);
+              reject(error);
+              abort.abort(error);
+            });
+          });
+    return { value, loadMs: core.clock.monotonic() - startedAt };
+  } catch (error) {
+    ns.counters.sourceErrors++;
+    throw error;
+  } finally {
+    cancelTimer?.();
+    core.recorder.sourceLatency.record(core.clock.monotonic() - startedAt);
+  }
+}

@@ -1,0 +1,245 @@
+import { type Clock, systemClock } from './clock.js';
+import type { RegisteredClass } from './codec/codec.js';
+import { durationMs, MAX_TTL_MS, type Ttl, ttlMs } from './duration.js';
+import { InvalidOptionsError, InvalidTtlError } from './errors.js';
+import type { Consistency, NamespaceOptions, TieredCacheOptions, ValueSafety } from './options.js';
+import type { RemoteTier } from './remote/remote-tier.js';
+
+/** All defaults of the engine, in one place. Times in milliseconds. */
+export const DEFAULTS = {
+  name: 'default',
+  prefix: 'strata',
+  maxEntries: 10_000,
+  maxBytes: 100 * 1024 * 1024,
+  stalenessBoundMs: 500,
+  negativeTtlMs: 60_000,
+  leaseMs: 10_000,
+  maxEntryBytes: 1024 * 1024,
+} as const;
+
+export interface ResolvedOptions {
+  name: string;
+  prefix: string;
+  maxEntries: number;
+  maxBytes: number;
+  boundMs: number;
+  remote: RemoteTier | null;
+  classes: readonly RegisteredClass[];
+  clock: Clock;
+  random: () => number;
+  defaults: Partial<NamespaceOptions>;
+}
+
+export interface ResolvedNamespace {
+  name: string;
+  /** Infinity = for ever. */
+  ttlMs: number;
+  l1: boolean;
+  l2: boolean;
+  consistency: Consistency;
+  values: ValueSafety;
+  sliding: boolean;
+  jitter: number;
+  /** null: not cached. */
+  negativeTtlMs: number | null;
+  graceMs: number;
+  swrMs: number;
+  softTimeoutMs: number | null;
+  hardTimeoutMs: number | null;
+  refreshAhead: number | 'xfetch' | null;
+  errorTtlMs: number | null;
+  serveLocal: boolean;
+  leaseMs: number;
+  maxEntryBytes: number;
+  normalizeId: ((id: string) => string) | null;
+  schema: string;
+}
+
+/** @throws InvalidOptionsError */
+export function resolveOptions(options: TieredCacheOptions): ResolvedOptions {
+  const {
+    name = DEFAULTS.name,
+    prefix = DEFAULTS.prefix,
+    stalenessBound = DEFAULTS.stalenessBoundMs,
+  } = options;
+  const { maxEntries = DEFAULTS.maxEntries, maxBytes = DEFAULTS.maxBytes } = options.l1 ?? {};
+  text('name', name, /^[\w.-]{1,64}$/, '1 to 64 letters, digits, dots, dashes, underscores');
+  text('prefix', prefix, /^[\w.:-]{1,64}$/, '1 to 64 letters, digits, dots, colons, dashes, underscores');
+  integer('l1.maxEntries', maxEntries, 1, 16_000_000);
+  integer('l1.maxBytes', maxBytes, 1_024, Number.MAX_SAFE_INTEGER);
+  return {
+    name,
+    prefix,
+    maxEntries,
+    maxBytes,
+    boundMs: duration('stalenessBound', stalenessBound, 50, 60_000),
+    remote: options.remote ?? null,
+    classes: options.classes ?? [],
+    clock: options.clock ?? systemClock,
+    random: options.random ?? Math.random,
+    defaults: options.defaults ?? {},
+  };
+}
+
+const NAMESPACE = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
+
+/** @throws InvalidOptionsError naming `namespaces.<name>.<option>` */
+export function resolveNamespace(
+  name: string,
+  own: NamespaceOptions,
+  defaults: Partial<NamespaceOptions>,
+  embedded: boolean,
+): ResolvedNamespace {
+  text(
+    'namespaces',
+    name,
+    NAMESPACE,
+    'names of 1 to 64 letters, digits, dashes and underscores that begin with a letter',
+  );
+  const at = (option: keyof NamespaceOptions) => `namespaces.${name}.${option}`;
+  const options: NamespaceOptions = { ...defaults, ...own };
+  const unknown = Object.keys(options).find((key) => !KNOWN.has(key));
+  if (unknown !== undefined)
+    throw new InvalidOptionsError(
+      `namespaces.${name}.${unknown}`,
+      (options as Record<string, unknown>)[unknown],
+      `one of ${[...KNOWN].join(', ')}`,
+    );
+  const { consistency = 'bounded', values = 'frozen', tiers = ['l1', 'l2'] } = options;
+  oneOf(at('consistency'), consistency, ['bounded', 'strict', 'local']);
+  oneOf(at('values'), values, ['frozen', 'cloned', 'shared']);
+  if (!Array.isArray(tiers) || tiers.length === 0)
+    throw new InvalidOptionsError(at('tiers'), tiers, "a list of 'l1' and 'l2'");
+  for (const tier of tiers) oneOf(at('tiers'), tier, ['l1', 'l2']);
+  const wantsL2 = tiers.includes('l2') && consistency !== 'local';
+  // Without a shared tier there is one copy, and it is dropped synchronously: L1 is as strict as it gets.
+  const l1 = embedded || (tiers.includes('l1') && consistency !== 'strict');
+  if (!l1 && !wantsL2)
+    throw new InvalidOptionsError(at('tiers'), tiers.join(','), `'l2' for consistency '${consistency}'`);
+  const life = requiredTtl(at('ttl'), options.ttl);
+  const hardTimeoutMs = optionalDuration(at('hardTimeout'), options.hardTimeout);
+  const refreshAhead = options.refreshAhead ?? null;
+  if (refreshAhead !== null && refreshAhead !== 'xfetch')
+    number(at('refreshAhead'), refreshAhead, 0.1, 0.99, "0.1 to 0.99, or 'xfetch'");
+  if (options.normalizeId !== undefined && typeof options.normalizeId !== 'function')
+    throw new InvalidOptionsError(at('normalizeId'), options.normalizeId, 'a function');
+  oneOf(at('onRemoteLoss'), options.onRemoteLoss ?? 'load', ['load', 'serve-local']);
+  const schema = options.schema ?? '';
+  text(
+    at('schema'),
+    schema,
+    /^[\w.:-]{0,64}$/,
+    'up to 64 letters, digits, dots, colons, dashes, underscores',
+  );
+  return {
+    name,
+    ttlMs: life,
+    l1,
+    l2: wantsL2 && !embedded,
+    consistency,
+    values,
+    sliding: flag(at('sliding'), options.sliding ?? false),
+    jitter: number(at('jitter'), options.jitter ?? 0, 0, 0.5),
+    negativeTtlMs:
+      options.negativeTtl === false
+        ? null
+        : options.negativeTtl === undefined
+          ? Math.min(life, DEFAULTS.negativeTtlMs)
+          : duration(at('negativeTtl'), options.negativeTtl, 1),
+    graceMs: optionalDuration(at('grace'), options.grace) ?? 0,
+    swrMs: optionalDuration(at('staleWhileRevalidate'), options.staleWhileRevalidate) ?? 0,
+    softTimeoutMs: optionalDuration(at('softTimeout'), options.softTimeout),
+    hardTimeoutMs,
+    refreshAhead,
+    errorTtlMs: optionalDuration(at('errorTtl'), options.errorTtl),
+    serveLocal: options.onRemoteLoss === 'serve-local',
+    leaseMs:
+      options.lease === undefined
+        ? (hardTimeoutMs ?? DEFAULTS.leaseMs)
+        : duration(at('lease'), options.lease, 10, 3_600_000),
+    maxEntryBytes: integer(
+      at('maxEntryBytes'),
+      options.maxEntryBytes ?? DEFAULTS.maxEntryBytes,
+      64,
+      512 * 1024 * 1024,
+    ),
+    normalizeId: options.normalizeId ?? null,
+    schema,
+  };
+}
+
+const KNOWN = new Set<string>([
+  'ttl',
+  'tiers',
+  'consistency',
+  'values',
+  'sliding',
+  'jitter',
+  'negativeTtl',
+  'grace',
+  'staleWhileRevalidate',
+  'softTimeout',
+  'hardTimeout',
+  'refreshAhead',
+  'errorTtl',
+  'onRemoteLoss',
+  'lease',
+  'maxEntryBytes',
+  'normalizeId',
+  'schema',
+] satisfies (keyof NamespaceOptions)[]);
+
+function requiredTtl(option: string, value: Ttl | undefined): number {
+  const allowed = "a duration above zero ('30s', '5m', milliseconds), or 'forever'";
+  if (value === undefined) throw new InvalidOptionsError(option, value, allowed);
+  try {
+    return ttlMs(value);
+  } catch (error) {
+    if (error instanceof InvalidTtlError) throw new InvalidOptionsError(option, value, allowed);
+    throw error;
+  }
+}
+
+function optionalDuration(option: string, value: unknown): number | null {
+  return value === undefined ? null : duration(option, value, 0);
+}
+
+function duration(option: string, value: unknown, min: number, max: number = MAX_TTL_MS): number {
+  const ms = durationMs(value);
+  if (!(ms >= min && ms <= max))
+    throw new InvalidOptionsError(option, value, `a duration of ${min} to ${max} ms`);
+  return ms;
+}
+
+function number(
+  option: string,
+  value: unknown,
+  min: number,
+  max: number,
+  allowed = `${min} to ${max}`,
+): number {
+  if (typeof value !== 'number' || !(value >= min && value <= max))
+    throw new InvalidOptionsError(option, value, allowed);
+  return value;
+}
+
+function integer(option: string, value: unknown, min: number, max: number): number {
+  if (!Number.isInteger(value))
+    throw new InvalidOptionsError(option, value, `a whole number from ${min} to ${max}`);
+  return number(option, value, min, max, `a whole number from ${min} to ${max}`);
+}
+
+function flag(option: string, value: unknown): boolean {
+  if (typeof value !== 'boolean') throw new InvalidOptionsError(option, value, 'true or false');
+  return value;
+}
+
+function oneOf(option: string, value: unknown, allowed: readonly string[]): void {
+  if (!allowed.includes(value as string))
+    throw new InvalidOptionsError(option, value, allowed.map((one) => `'${one}'`).join(', '));
+}
+
+function text(option: string, value: unknown, pattern: RegExp, allowed: string): void {
+  if (typeof value !== 'string' || !pattern.test(value))
+    throw new InvalidOptionsError(option, value, allowed);
+}

@@ -1,0 +1,371 @@
+import { AsyncResource } from 'node:async_hooks';
+import { type CacheCore, type NamespaceCore, namespaceTag, remoteLost, validUntil } from './cache-core.js';
+import { CacheNamespace, type CachePaths } from './cache-namespace.js';
+import { Invalidator } from './coherence/invalidator.js';
+import { LogFollower } from './coherence/log-follower.js';
+import { MarkerTable } from './coherence/markers.js';
+import { PendingInvalidations } from './coherence/pending-invalidations.js';
+import { TagTable } from './coherence/tag-table.js';
+import { createCodecs } from './codec/codecs.js';
+import { CacheClosedError, InvalidOptionsError, UnknownNamespaceError } from './errors.js';
+import { type Exclusive, type ExclusiveOptions, runExclusively } from './exclusive.js';
+import { countSelection, type Selection } from './inspect.js';
+import { BatchRead } from './loading/batch-read.js';
+import { EntryOps } from './loading/entry-ops.js';
+import { FlightTable } from './loading/flights.js';
+import { checkedTags } from './loading/read-request.js';
+import { ReadThrough } from './loading/read-through.js';
+import { createLruStore } from './memory/lru-store.js';
+import type { L1Node } from './memory/node.js';
+import type {
+  GetOrSetOptions,
+  InvalidationReport,
+  InvalidationResult,
+  InvalidationSelector,
+  Loader,
+  NamespaceOptions,
+  SetOptions,
+  TieredCacheOptions,
+} from './options.js';
+import type { RemoteDescription } from './remote/remote-tier.js';
+import { type ResolvedNamespace, resolveNamespace, resolveOptions } from './resolve-options.js';
+import { type CircuitName, GuardedRemote } from './resilience/guarded-remote.js';
+import { CacheEventBus, type CacheEventName, type CacheListener } from './telemetry/events.js';
+import { Recorder } from './telemetry/recorder.js';
+import type { CacheStats } from './telemetry/stats.js';
+
+/** How the cache is. 'degraded': the shared tier is away, L1 or the source serves. 'down': closed. */
+export interface CacheHealth {
+  state: 'up' | 'degraded' | 'down';
+  remote: { configured: boolean; state: string };
+  circuit: CircuitName;
+  /** The validity clock runs: L1 may serve. */
+  l1: { serving: boolean };
+  /** Invalidations the shared tier has not answered yet. */
+  pendingInvalidations: number;
+}
+
+const SWEEP_MS = 1_000;
+const CLOSE_WAIT_MS = 5_000;
+
+/** A tiered, coherent cache. Constructing opens nothing; `start` connects in the background; `close` ends it. */
+export class TieredCache {
+  readonly name: string;
+  readonly prefix: string;
+  private readonly core: CacheCore;
+  private readonly paths: CachePaths;
+  private readonly flights: FlightTable;
+  private readonly byName = new Map<
+    string,
+    { handle: CacheNamespace; ns: NamespaceCore; declared: NamespaceOptions }
+  >();
+  private readonly heldLocks = new Set<string>();
+  private readonly timers = new Map<string, () => void>();
+  private started = false;
+
+  /** @throws InvalidOptionsError */
+  constructor(options: TieredCacheOptions = {}) {
+    const resolved = resolveOptions(options);
+    const { clock, boundMs, maxEntries, maxBytes } = resolved;
+    const recorder = new Recorder(clock);
+    const tags = new TagTable();
+    const events = new CacheEventBus();
+    const remote =
+      resolved.remote === null
+        ? null
+        : new GuardedRemote(
+            resolved.remote,
+            () => recorder.shared.errors++,
+            (circuit) => this.announceRemote(circuit),
+          );
+    const log =
+      remote === null
+        ? null
+        : new LogFollower(remote, clock, boundMs, {
+            apply: (record) => this.paths.invalidator.applyRecord(record),
+            gap: (reason) => {
+              this.paths.invalidator.applyGap();
+              events.emit('gap', { reason });
+            },
+            caughtUp: () => {
+              if (this.core.pending.size > 0) void this.paths.invalidator.resend();
+            },
+          });
+    this.name = resolved.name;
+    this.prefix = resolved.prefix;
+    this.core = {
+      options: resolved,
+      clock,
+      codecs: createCodecs(resolved.classes),
+      l1: createLruStore<L1Node>({
+        maxEntries,
+        maxBytes,
+        onRemoval: (key, _node, reason) => this.countRemoval(key, reason),
+      }),
+      tags,
+      markers: new MarkerTable(tags),
+      pending: new PendingInvalidations(() => [...this.byName.values()].map(({ ns }) => ns.tag)),
+      remote,
+      log,
+      recorder,
+      events,
+      background: new AsyncResource('StrataBackground'),
+      closed: false,
+    };
+    this.flights = new FlightTable(this.core);
+    const invalidator = new Invalidator(this.core);
+    const reads = new ReadThrough(this.core, this.flights);
+    this.paths = {
+      reads,
+      batch: new BatchRead(this.core, this.flights, reads),
+      ops: new EntryOps(this.core, invalidator),
+      invalidator,
+    };
+    for (const [name, own] of Object.entries(options.namespaces ?? {})) this.declareNamespace(name, own);
+  }
+
+  /** Starts timers and connects in the background; idempotent. Reads before it use L1 and the source. */
+  start(): this {
+    const { core } = this;
+    if (this.started || core.closed) return this;
+    this.started = true;
+    core.background.runInAsyncScope(() => {
+      this.every('sweep', SWEEP_MS, () => core.l1.sweep(core.clock.monotonic()));
+      this.every('sample', Recorder.sampleMs, () => core.recorder.sample());
+      core.remote?.tier.start({
+        wake: () => core.log?.wake(),
+        stateChanged: (state, reason) => {
+          if (state === 'ready') core.log?.wake();
+          this.announceRemote(core.remote!.circuit, reason);
+        },
+      });
+      core.log?.start();
+    });
+    return this;
+  }
+
+  /** Stops taking work, waits (5 s at most) for loads and fills under way, closes the connections. */
+  async close(): Promise<void> {
+    const { core } = this;
+    if (core.closed) return;
+    core.closed = true;
+    for (const cancel of this.timers.values()) cancel();
+    const deadline = core.clock.monotonic() + CLOSE_WAIT_MS;
+    while (this.flights.size > 0 && core.clock.monotonic() < deadline)
+      await new Promise<void>((resolve) => void core.clock.setTimer(5, resolve));
+    if (core.pending.size > 0) await this.paths.invalidator.resend();
+    core.log?.stop();
+    await core.remote?.tier.stop();
+    core.l1.clear();
+    core.events.clear();
+  }
+
+  get namespaces(): readonly string[] {
+    return [...this.byName.keys()];
+  }
+
+  /** @throws UnknownNamespaceError */
+  namespace<T = unknown>(name: string): CacheNamespace<T> {
+    const found = this.byName.get(name);
+    if (found === undefined) throw new UnknownNamespaceError(name, this.namespaces);
+    return found.handle as CacheNamespace<T>;
+  }
+
+  /**
+   * Adds a namespace; equal options twice are fine.
+   * @throws InvalidOptionsError for wrong options, or a second declaration with others
+   */
+  declareNamespace<T = unknown>(name: string, own: NamespaceOptions): CacheNamespace<T> {
+    const settings = resolveNamespace(name, own, this.core.options.defaults, this.core.remote === null);
+    const known = this.byName.get(name);
+    if (known !== undefined) {
+      if (!sameSettings(known.ns.settings, settings))
+        throw new InvalidOptionsError(`namespaces.${name}`, own, 'the options it was declared with before');
+      return known.handle as CacheNamespace<T>;
+    }
+    const ns: NamespaceCore = {
+      settings,
+      tag: namespaceTag(name),
+      counters: this.core.recorder.namespace(name),
+    };
+    const handle = new CacheNamespace<T>(this.core, ns, this.paths);
+    this.byName.set(name, { handle: handle as CacheNamespace, ns, declared: own });
+    return handle;
+  }
+
+  async get<T>(namespace: string, id: string): Promise<T | undefined> {
+    return this.namespace<T>(namespace).get(id);
+  }
+
+  async getOrSet<T>(
+    namespace: string,
+    id: string,
+    loader: Loader<T>,
+    options?: GetOrSetOptions<T>,
+  ): Promise<T> {
+    return this.namespace<T>(namespace).getOrSet(id, loader, options);
+  }
+
+  async set<T>(
+    namespace: string,
+    id: string,
+    value: T,
+    options?: SetOptions<T>,
+  ): Promise<InvalidationResult> {
+    return this.namespace<T>(namespace).set(id, value, options);
+  }
+
+  async delete(namespace: string, ids: string | readonly string[]): Promise<InvalidationResult> {
+    return this.namespace(namespace).delete(ids);
+  }
+
+  /** Constant time, however many entries carry the tags. */
+  async deleteByTag(tags: string | readonly string[]): Promise<InvalidationResult> {
+    return this.invalidate({ tags: typeof tags === 'string' ? [tags] : tags });
+  }
+
+  /** One namespace, or every namespace of this cache; never another prefix. */
+  async clear(namespace?: string): Promise<InvalidationResult> {
+    return this.invalidate(namespace === undefined ? { all: true } : { namespaces: [namespace] });
+  }
+
+  /**
+   * Invalidates everything the selector names, keys and tags in one round trip. An answer that stays out never throws.
+   * @throws UnknownNamespaceError, InvalidKeyError, InvalidTagError
+   */
+  async invalidate(selector: InvalidationSelector): Promise<InvalidationResult> {
+    this.assertOpen();
+    const { keys, tags, patterns } = this.select(selector);
+    const result = await this.paths.invalidator.send({ keys: [...keys], tags: [...tags] });
+    let { acknowledged } = result;
+    for (const pattern of patterns) acknowledged = (await this.invalidatePattern(pattern)) && acknowledged;
+    return { acknowledged, position: acknowledged ? result.position : null };
+  }
+
+  /** As `invalidate`, counting what goes by walking the keys; with `dryRun` nothing goes. */
+  async invalidateWithReport(
+    selector: InvalidationSelector,
+    { dryRun = false }: { dryRun?: boolean } = {},
+  ): Promise<InvalidationReport> {
+    this.assertOpen();
+    const selection = this.select(selector);
+    let count;
+    try {
+      count = await countSelection(this.core, selection, this.namespaces);
+    } catch {
+      // The shared tier went away meanwhile; the guard has counted it. What is known is a lower bound.
+      count = { counts: {}, total: 0, truncated: true };
+    }
+    const result = dryRun ? { acknowledged: true, position: null } : await this.invalidate(selector);
+    return { dryRun, ...count, ...result };
+  }
+
+  /** Runs `fn` on one node at a time; see ExclusiveOptions. */
+  async exclusive<R>(name: string, options: ExclusiveOptions, fn: () => Promise<R>): Promise<Exclusive<R>> {
+    this.assertOpen();
+    return runExclusively(this.core, this.heldLocks, name, options, fn);
+  }
+
+  stats(): CacheStats {
+    const { core } = this;
+    const { maxEntries, maxBytes } = core.options;
+    const l1 = { entries: core.l1.size, maxEntries, bytes: core.l1.bytes, maxBytes };
+    return core.recorder.stats(this.name, l1, this.health().remote.state);
+  }
+
+  resetStats(): void {
+    this.core.recorder.reset();
+  }
+
+  health(): CacheHealth {
+    const { core } = this;
+    const { remote } = core;
+    return {
+      state: core.closed ? 'down' : remoteLost(core) ? 'degraded' : 'up',
+      remote: { configured: remote !== null, state: remote === null ? 'embedded' : remote.tier.state },
+      circuit: remote?.circuit ?? 'closed',
+      l1: { serving: core.clock.monotonic() < validUntil(core) },
+      pendingInvalidations: core.pending.size,
+    };
+  }
+
+  /** Connections and server figures of the shared tier, without secrets; null in embedded mode. */
+  async describeRemote(): Promise<RemoteDescription | null> {
+    return this.core.remote === null ? null : this.core.remote.tier.describe();
+  }
+
+  on<E extends CacheEventName>(event: E, listener: CacheListener<E>): this {
+    this.core.events.on(event, listener);
+    return this;
+  }
+
+  off<E extends CacheEventName>(event: E, listener: CacheListener<E>): this {
+    this.core.events.off(event, listener);
+    return this;
+  }
+
+  private select(selector: InvalidationSelector): Selection {
+    const keys = new Set(
+      (selector.keys ?? []).map(({ namespace, id }) => this.namespace(namespace).keyOf(id)),
+    );
+    const tags = new Set(checkedTags(selector.tags ?? []));
+    if (selector.user !== undefined) for (const tag of checkedTags([`user:${selector.user}`])) tags.add(tag);
+    if (selector.symbol !== undefined)
+      for (const tag of checkedTags([`symbol:${selector.symbol.toUpperCase()}`])) tags.add(tag);
+    const names = selector.all === true ? this.namespaces : (selector.namespaces ?? []);
+    for (const name of names) {
+      const { ns } = this.byName.get(this.namespace(name).name)!;
+      ns.counters.invalidations++;
+      tags.add(ns.tag);
+    }
+    for (const { namespace } of selector.keys ?? []) this.byName.get(namespace)!.ns.counters.invalidations++;
+    this.core.recorder.shared.invalidations +=
+      (selector.tags?.length ?? 0) + (selector.patterns?.length ?? 0);
+    return { keys, tags, patterns: selector.patterns ?? [] };
+  }
+
+  private async invalidatePattern(pattern: string): Promise<boolean> {
+    try {
+      await this.paths.invalidator.invalidatePattern(pattern);
+      return true;
+    } catch (error) {
+      this.core.pending.add({ keys: [], tags: [], pattern });
+      if (this.core.events.watched('invalidation-failed'))
+        this.core.events.emit('invalidation-failed', { keys: [], tags: [], error });
+      return false;
+    }
+  }
+
+  private countRemoval(key: string, reason: 'evict' | 'expire'): void {
+    const counters = this.core.recorder.namespace(key.slice(0, key.indexOf(':')));
+    if (reason === 'evict') counters.evictions++;
+    else counters.expirations++;
+  }
+
+  private announceRemote(circuit: CircuitName, reason?: string): void {
+    const { remote, events } = this.core;
+    if (remote !== null && events.watched('remote'))
+      events.emit('remote', { state: remote.tier.state, circuit, reason });
+  }
+
+  private every(name: string, ms: number, fn: () => void): void {
+    const again = (): void => {
+      this.timers.set(
+        name,
+        this.core.clock.setTimer(ms, () => {
+          again();
+          fn();
+        }),
+      );
+    };
+    again();
+  }
+
+  private assertOpen(): void {
+    if (this.core.closed) throw new CacheClosedError();
+  }
+}
+
+function sameSettings(a: ResolvedNamespace, b: ResolvedNamespace): boolean {
+  return (Object.keys(a) as (keyof ResolvedNamespace)[]).every((key) => a[key] === b[key]);
+}
