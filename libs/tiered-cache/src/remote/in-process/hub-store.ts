@@ -164,6 +164,11 @@ export class HubStore {
     this.log = keep > 0 ? this.log.slice(-keep) : [];
   }
 
+  /** Loses the newest record but `back`. */
+  punchLog(back: number): void {
+    this.log.splice(-1 - back, 1);
+  }
+
   get logLength(): number {
     return this.log.length;
   }

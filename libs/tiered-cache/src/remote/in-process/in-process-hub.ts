@@ -93,6 +93,11 @@ export class InProcessHub {
     for (const store of this.stores.values()) store.trimLog(keep);
   }
 
+  /** Loses one record out of every log: the newest but `back`. */
+  punchLog(back: number): void {
+    for (const store of this.stores.values()) store.punchLog(back);
+  }
+
   /** Another process with a new epoch takes over, with the old one's data or (default) without. */
   restart({ keepData = false }: { keepData?: boolean } = {}): void {
     const wasUp = this.isUp;
@@ -209,7 +214,7 @@ export class InProcessHub {
   private hangUp(link: HubLink, reason: string): void {
     const line = this.links.get(link);
     if (!line) return;
-    for (const drop of [...line.inFlight]) drop(reason);
+    for (const drop of line.inFlight) drop(reason);
     link.lineChanged(false, reason);
   }
 
