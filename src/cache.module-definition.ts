@@ -5,6 +5,8 @@ import { cacheNameOrThrow, DEFAULT_CACHE } from './cache.names.js';
 import { type CacheModuleOptions, resolveCacheOptions, type ResolvedCacheOptions } from './cache.options.js';
 import { CacheService } from './cache.service.js';
 import { getCacheOptionsToken, getCacheToken } from './cache.tokens.js';
+import { linkBindings } from './decorators/bound.js';
+import { MethodBindings } from './decorators/method-bindings.js';
 
 interface CacheModuleExtras {
   /** Names the cache in `InjectCache(name)`. Default 'default'. */
@@ -33,10 +35,11 @@ function complete(definition: DynamicModule, name: string, isGlobal: boolean): D
   };
   const cache: FactoryProvider<CacheService> = {
     provide: getCacheToken(name),
-    inject: [getCacheOptionsToken(name), CacheDirectory],
-    useFactory: (resolved: ResolvedCacheOptions, directory: CacheDirectory) => {
+    inject: [getCacheOptionsToken(name), CacheDirectory, MethodBindings],
+    useFactory: (resolved: ResolvedCacheOptions, directory: CacheDirectory, bindings: MethodBindings) => {
       const service = new CacheService(resolved);
-      directory.add(name, service);
+      directory.add(name, service, resolved);
+      linkBindings(service, bindings);
       return service;
     },
   };

@@ -11,6 +11,9 @@ import {
 } from '#tiered-cache';
 import { cacheNameOrThrow, DEFAULT_CACHE } from './cache.names.js';
 
+/** How Redis is reached; the keys' prefix is the cache's. */
+export type RedisOptions = Omit<RedisTierOptions, 'prefix'>;
+
 /** Options of one cache in a Nest application. Every default is in `CACHE_DEFAULTS` or the engine's `DEFAULTS`. */
 export interface CacheModuleOptions {
   /** Names the cache in `InjectCache(name)`, logs and metrics. Default 'default'. */
@@ -20,7 +23,7 @@ export interface CacheModuleOptions {
   /** First part of every key in the shared tier. Default 'strata'; a named cache: 'strata-<name>'. */
   prefix?: string;
   /** The shared tier: a URL (`redis://`, `rediss://`), options, or null / false / absent for embedded mode. */
-  redis?: RedisTierOptions | string | false | null;
+  redis?: RedisOptions | string | false | null;
   /** Another shared tier than Redis; wins over `redis`. */
   remote?: RemoteTier | null;
   /** Budget of the in-process tier: entries and bytes, both hold. Default 10,000 and 100 MiB. */
@@ -134,7 +137,7 @@ export function engineOptions(options: ResolvedCacheOptions): TieredCacheOptions
   const engine: TieredCacheOptions = {
     name: options.name,
     prefix: options.prefix,
-    remote: options.remote ?? remoteOf(options.redis),
+    remote: options.remote ?? remoteOf(options),
   };
   // Absent options stay absent, so that the engine's defaults stand.
   if (options.l1 !== undefined) engine.l1 = options.l1;
@@ -147,9 +150,9 @@ export function engineOptions(options: ResolvedCacheOptions): TieredCacheOptions
   return engine;
 }
 
-function remoteOf(redis: CacheModuleOptions['redis']): RemoteTier | null {
+function remoteOf({ redis, prefix }: ResolvedCacheOptions): RemoteTier | null {
   if (redis === undefined || redis === null || redis === false) return null;
-  return createRedisTier(typeof redis === 'string' ? { url: redis } : redis);
+  return createRedisTier({ ...(typeof redis === 'string' ? { url: redis } : redis), prefix });
 }
 
 function check(

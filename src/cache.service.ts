@@ -1,6 +1,7 @@
 import { Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { TieredCache } from '#tiered-cache';
 import { CacheLog } from './cache.log.js';
+import { releaseMethods } from './decorators/bound.js';
 import { engineOptions, resolveCacheOptions, type ResolvedCacheOptions } from './cache.options.js';
 
 /**
@@ -19,6 +20,12 @@ export class CacheService extends TieredCache implements OnModuleInit, OnApplica
   onModuleInit(): void {
     this.log.start();
     this.start();
+  }
+
+  /** Decorated methods are as they were written from here on; then as the engine's `close`. */
+  override async close(): Promise<void> {
+    releaseMethods(this);
+    await super.close();
   }
 
   /** Waits for fills in flight, closes connections, and logs the final statistics. */

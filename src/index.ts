@@ -2,6 +2,26 @@ export { CacheModule, type CacheFeatureOptions } from './cache.module.js';
 export { CacheService } from './cache.service.js';
 export { DEFAULT_CACHE, getCacheOptionsToken, getCacheToken, InjectCache } from './cache.tokens.js';
 export {
+  Cacheable,
+  type CacheableFactory,
+  CacheApi,
+  CacheMarket,
+  CacheQuery,
+  CacheUser,
+  createCacheable,
+} from './decorators/cacheable.decorator.js';
+export { CacheDefaults } from './decorators/cache-defaults.decorator.js';
+export { CacheEvict } from './decorators/cache-evict.decorator.js';
+export { CachePut } from './decorators/cache-put.decorator.js';
+export type {
+  CacheableDefaults,
+  CacheableOptions,
+  CacheDefaultsOptions,
+  CachedMethodDecorator,
+  CacheEvictOptions,
+  CachePutOptions,
+} from './decorators/decorator-types.js';
+export {
   CACHE_DEFAULTS,
   type CacheModuleOptions,
   type CacheOptionsFactory,
