@@ -23,17 +23,18 @@ export class Shutdown {
   /** From now on there is something to close. */
   watch(app: INestApplication<Server>): void {
     this.app = app;
-    if (this.stopping) this.close(app, 'early');
   }
 
   private stop(reason: string): void {
     if (this.stopping) return;
     this.stopping = true;
+    // Nothing listens yet; a schema or seed in progress is a transaction that the database rolls back.
+    if (!this.app) process.exit(0);
     setTimeout(() => {
       this.logger.error(`Not stopped after ${GIVE_UP_AFTER_MS} ms; leaving.`);
       process.exit(1);
     }, GIVE_UP_AFTER_MS).unref();
-    if (this.app) this.close(this.app, reason);
+    this.close(this.app, reason);
   }
 
   private close(app: INestApplication<Server>, reason: string): void {
