@@ -4,15 +4,30 @@
  */
 module.exports = {
   forbidden: [
-    { name: 'no-circular', severity: 'error', from: {}, to: { circular: true, dependencyTypesNot: ['type-only'] } },
+    {
+      name: 'no-circular',
+      severity: 'error',
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
     {
       name: 'engine-is-framework-free',
       severity: 'error',
       from: { path: '^libs/' },
       to: { path: 'node_modules/(@nestjs|typeorm|pg|rxjs|express|class-validator|class-transformer)/' },
     },
-    { name: 'libs-import-nothing-above', severity: 'error', from: { path: '^libs/' }, to: { path: '^(src|apps|test)/' } },
-    { name: 'src-imports-no-apps', severity: 'error', from: { path: '^src/' }, to: { path: '^(apps|test)/' } },
+    {
+      name: 'libs-import-nothing-above',
+      severity: 'error',
+      from: { path: '^libs/' },
+      to: { path: '^(src|apps|test)/' },
+    },
+    {
+      name: 'src-imports-no-apps',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: '^(apps|test)/' },
+    },
     {
       name: 'engine-through-its-door',
       severity: 'error',
