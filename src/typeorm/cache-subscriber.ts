@@ -89,7 +89,7 @@ export class CacheSubscriber implements EntitySubscriberInterface {
   }
 
   afterRemove(event: RemoveEvent<ObjectLiteral>): Promise<void> | void {
-    return this.appeared(event);
+    return this.appeared(event, true);
   }
 
   afterSoftRemove(event: RemoveEvent<ObjectLiteral>): Promise<void> | void {
@@ -144,14 +144,17 @@ export class CacheSubscriber implements EntitySubscriberInterface {
   }
 
   /** A row came or went, and is known: from the database, or from the entity (whose id `remove` has blanked). */
-  private appeared(event: RemoveEvent<ObjectLiteral>): Promise<void> | void {
+  private appeared(event: RemoveEvent<ObjectLiteral>, deleted = false): Promise<void> | void {
     return this.write(event, (metadata) => {
+      const cascaded = deleted ? this.marks.concerned(metadata).cascaded.map(unknownRow) : [];
       const stored = event.databaseEntity as ObjectLiteral | undefined;
-      if (!stored && !event.entity) return this.unknown(metadata);
+      if (!stored && !event.entity) return [...this.unknown(metadata), ...cascaded];
       const sources = stored ? [stored] : [event.entity ?? {}, idOf(metadata, event.entityId)];
-      return this.marks
-        .concerned(metadata)
-        .row.map((entity) => entity.write(metadata, [{ sources, origin: 'stored' }], true));
+      const { row } = this.marks.concerned(metadata);
+      return [
+        ...row.map((entity) => entity.write(metadata, [{ sources, origin: 'stored' }], true)),
+        ...cascaded,
+      ];
     });
   }
 
@@ -163,7 +166,8 @@ export class CacheSubscriber implements EntitySubscriberInterface {
     { queryRunner, metadata }: { queryRunner: QueryRunner; metadata: EntityMetadata },
     describe: (metadata: EntityMetadata) => Invalidation[],
   ): Promise<void> | void {
-    if (this.marks.concerned(metadata).unknown.length === 0) return;
+    const { unknown, cascaded } = this.marks.concerned(metadata);
+    if (unknown.length === 0 && cascaded.length === 0) return;
     let writes: Invalidation[];
     try {
       // A junction row is no entity's row: what it says of both sides is that something changed.

@@ -9,6 +9,8 @@ export interface Concerned {
   readonly row: readonly MarkedEntity[];
   /** When it is not: besides, the child entities in the same table; of a junction table, both sides. */
   readonly unknown: readonly MarkedEntity[];
+  /** Whose rows the database deletes or changes along with a deleted row of this table (ON DELETE). */
+  readonly cascaded: readonly MarkedEntity[];
 }
 
 /** The entities marked for one cache. */
@@ -36,15 +38,28 @@ export class MarkRegistry {
   concerned(metadata: EntityMetadata): Concerned {
     let concerned = this.byTable.get(metadata);
     if (!concerned) {
-      const row = marksOf(metadata.target)
-        .filter((mark) => (mark.options?.cache ?? 'default') === this.cache)
-        .map((mark) => this.entity(mark));
-      const others = [...metadata.childEntityMetadatas, ...sides(metadata)];
-      const unknown = new Set([...row, ...others.flatMap((one) => this.concerned(one).unknown)]);
-      concerned = { row, unknown: [...unknown] };
+      concerned = {
+        row: this.row(metadata),
+        unknown: this.unknown([metadata]),
+        cascaded: this.unknown(cascades(metadata)),
+      };
       this.byTable.set(metadata, concerned);
     }
     return concerned;
+  }
+
+  private row(metadata: EntityMetadata): MarkedEntity[] {
+    return marksOf(metadata.target)
+      .filter((mark) => (mark.options?.cache ?? 'default') === this.cache)
+      .map((mark) => this.entity(mark));
+  }
+
+  private unknown(tables: readonly EntityMetadata[]): MarkedEntity[] {
+    const all = new Set(tables);
+    // A set may grow while it is walked.
+    for (const table of all)
+      for (const other of [...table.childEntityMetadatas, ...sides(table)]) all.add(other);
+    return [...new Set([...all].flatMap((table) => this.row(table)))];
   }
 
   private entity(mark: EntityMark): MarkedEntity {
@@ -71,6 +86,28 @@ export class MarkRegistry {
       types.set(entity.type, entity);
     }
   }
+}
+
+/** The tables that a foreign key lets the database change when rows of this one are deleted; no event tells of it. */
+function cascades(from: EntityMetadata): EntityMetadata[] {
+  const found = new Set<EntityMetadata>();
+  const queue = [from];
+  for (const table of queue)
+    for (const other of table.dataSource.entityMetadatas)
+      for (const key of other.foreignKeys) {
+        // Junction rows go too, but an entry that shows related rows carries their tags.
+        if (
+          key.referencedEntityMetadata.tableName !== table.tableName ||
+          found.has(other) ||
+          other.isJunction
+        )
+          continue;
+        if (!['CASCADE', 'SET NULL', 'SET DEFAULT'].includes(key.onDelete ?? '')) continue;
+        found.add(other);
+        // Only deleted rows take others with them.
+        if (key.onDelete === 'CASCADE') queue.push(other);
+      }
+  return [...found];
 }
 
 /** Many-to-many: the events come from the junction table, whose rows are entries of both sides' relations. */

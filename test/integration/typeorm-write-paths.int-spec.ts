@@ -20,6 +20,7 @@ const INSTRUMENTS = ['#entity:Instrument', '#entity:Instrument:*', 'instruments:
 const ACCOUNTS = ['#entity:Account', '#entity:Account:*', 'accounts:*', 'statements:*'];
 const LABELS = ['#entity:Label', '#entity:Label:*', 'labels:*'];
 const POSITIONS = ['#entity:Position', '#entity:Position:*', '*'];
+const ALERTS = ['#entity:Alert', '#entity:Alert:*', 'alerts:*'];
 const AAPL = ['#entity:Instrument:1', 'instruments:AAPL', 'isins:US037'];
 
 type Write = (em: EntityManager) => Promise<unknown>;
@@ -121,14 +122,18 @@ const paths: [string, Write, string[] | null][] = [
     (em) => em.createQueryBuilder().relation(Instrument, 'labels').of(1).add(2),
     [...INSTRUMENTS, ...LABELS],
   ],
-  ['remove', async (em) => em.remove(await load(em)), ['#entity:Instrument', ...AAPL]],
+  [
+    'remove: with what ON DELETE CASCADE takes along',
+    async (em) => em.remove(await load(em)),
+    ['#entity:Instrument', ...AAPL, ...ALERTS],
+  ],
   [
     'remove: of a row that was changed in memory',
     async (em) => em.remove(Object.assign(await load(em), { symbol: 'XXXX' })),
-    ['#entity:Instrument', ...AAPL],
+    ['#entity:Instrument', ...AAPL, ...ALERTS],
   ],
   ['soft-remove', async (em) => em.softRemove(await load(em)), ['#entity:Instrument', ...AAPL]],
-  ['delete', (em) => em.delete(Instrument, { symbol: 'AAPL' }), INSTRUMENTS],
+  ['delete', (em) => em.delete(Instrument, { symbol: 'AAPL' }), [...INSTRUMENTS, ...ALERTS]],
   ['soft-delete', (em) => em.softDelete(Instrument, 1), INSTRUMENTS],
   ['update', (em) => em.update(Instrument, 1, { name: 'x' }), INSTRUMENTS],
   ['update: 0 rows', (em) => em.update(Instrument, 99, { name: 'x' }), INSTRUMENTS],

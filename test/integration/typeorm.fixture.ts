@@ -65,6 +65,15 @@ export class Position {
   account!: Relation<Account>;
 }
 
+/** Deleted by the database when its instrument is. */
+@Entity()
+@CachedEntity<Alert>({ keys: { alerts: (row) => row.id } })
+export class Alert {
+  @PrimaryGeneratedColumn() id!: number;
+  @ManyToOne(() => Instrument, { onDelete: 'CASCADE' })
+  instrument!: Relation<Instrument>;
+}
+
 /** Not marked: its writes concern no cache. */
 @Entity()
 export class Note {
@@ -72,8 +81,8 @@ export class Note {
   @Column() text!: string;
 }
 
-export const ENTITIES = [Label, Instrument, Account, Position, Note];
-export const NAMESPACES = ['labels', 'instruments', 'isins', 'accounts', 'statements', 'positions'];
+export const ENTITIES = [Label, Instrument, Account, Position, Alert, Note];
+export const NAMESPACES = ['labels', 'instruments', 'isins', 'accounts', 'statements', 'positions', 'alerts'];
 
 /** A cache that only writes down what it is told, in a normal form. */
 export class RecordingCache {
@@ -104,7 +113,15 @@ export function words(selector: InvalidationSelector): string[] {
 
 export async function seed(dataSource: DataSource): Promise<void> {
   // Raw SQL: no subscriber hears it. DELETE, as TRUNCATE of small tables is many times slower.
-  for (const table of ['instrument_labels_label', 'instrument', 'label', 'position', 'account', 'note'])
+  for (const table of [
+    'instrument_labels_label',
+    'alert',
+    'instrument',
+    'label',
+    'position',
+    'account',
+    'note',
+  ])
     await dataSource.query(`DELETE FROM "${table}"`);
   for (const table of ['instrument', 'label', 'note'])
     await dataSource.query(`SELECT setval('${table}_id_seq', 1, false)`);
