@@ -3,6 +3,7 @@ import { cacheOptionsFromEnv, CacheModule } from 'nestjs-strata';
 import { CacheAdminModule } from 'nestjs-strata/admin';
 import { CacheTypeOrmModule } from 'nestjs-strata/typeorm';
 import { CacheWarmingModule, warmingOptionsFromEnv } from 'nestjs-strata/warming';
+import { CacheBoot } from './cache-boot.js';
 import { TRADING_NAMESPACES } from './trading-namespaces.js';
 
 /** The cache and its features: entity subscribers, warming, and the admin routes under /admin/cache. */
@@ -20,6 +21,7 @@ export class TradingCacheModule {
         CacheWarmingModule.forRootAsync({ useFactory: () => warmingOptionsFromEnv(env) }),
         CacheAdminModule.forRoot(),
       ],
+      providers: [CacheBoot],
     };
   }
 }

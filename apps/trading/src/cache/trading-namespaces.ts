@@ -1,4 +1,4 @@
-import { type NamespaceOptions } from 'nestjs-strata';
+import { type CacheModuleOptions } from 'nestjs-strata';
 import { normalizeSymbol } from '../http/symbol.js';
 
 /**
@@ -29,4 +29,4 @@ export const TRADING_NAMESPACES = {
   },
   // No grace and no stale serving: an old balance is a wrong balance.
   accounts: { ttl: '5m', tiers: ['l1', 'l2'], negativeTtl: '10s', hardTimeout: '8s' },
-} satisfies Record<string, NamespaceOptions>;
+} satisfies NonNullable<CacheModuleOptions['namespaces']>;

@@ -3,7 +3,6 @@ import { ConfigService } from '@nestjs/config';
 import { TypeOrmModule, type TypeOrmModuleOptions } from '@nestjs/typeorm';
 import { DataSource } from 'typeorm';
 import { TRADING_CONFIG, type TradingConfig } from '../config/trading.config.js';
-import { FreshDatabase } from './fresh-database.js';
 import { CreateTradingSchema1763683200000 } from './migrations/create-trading-schema.js';
 import { prepareDatabase } from './prepare-database.js';
 
@@ -47,6 +46,5 @@ const logger = new Logger('Database');
       },
     }),
   ],
-  providers: [FreshDatabase],
 })
 export class DatabaseModule {}
