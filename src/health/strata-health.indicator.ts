@@ -18,8 +18,8 @@ export class StrataHealthIndicator {
   check<const Key extends string>(key: Key): Promise<HealthIndicatorResult<Key>> {
     const session = this.indicators.check(key);
     const { status, ...details } = this.report();
-    // Terminus has one method per status; the details are the same in each.
-    return Promise.resolve(session[status](details) as HealthIndicatorResult<Key>);
+    if (status === 'up') return Promise.resolve(session.up(details));
+    return Promise.resolve(status === 'degraded' ? session.degraded(details) : session.down(details));
   }
 
   report(): CacheHealthReport {

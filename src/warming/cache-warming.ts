@@ -2,7 +2,6 @@ import { Logger, type BeforeApplicationShutdown, type OnApplicationBootstrap } f
 import { InvalidOptionsError } from '#tiered-cache';
 import type { CacheService } from '../cache.service.js';
 import type { WarmingJob, WarmingMetrics, WarmingPort, WarmingReport, WarmingRequest } from '../features.js';
-import { alone, inTurn, type FleetLock } from './fleet-turn.js';
 import { looksCold } from './cold-check.js';
 import { LoadGate } from './load-gate.js';
 import { renewing } from './renewing.js';
@@ -15,6 +14,8 @@ import type { ResolvedWarmingOptions } from './warming.options.js';
 
 /** After so many failed runs in a row the log says so, once per row. */
 const ALERT_AFTER = 3;
+/** Longest time a turn stays taken after its moment, ms: more than the clocks of nodes differ. */
+const TURN_MS = 5_000;
 /** Longest wait at shutdown for loads in flight, ms. */
 const SHUTDOWN_MS = 5_000;
 
@@ -175,22 +176,20 @@ export class CacheWarming implements WarmingPort, OnApplicationBootstrap, Before
     const cron = record.strategy.cron ?? true;
     if (!this.options.enabled || cron === false || this.#stop.signal.aborted) return;
     const when = cron === true ? this.options.intervalSeconds : cron;
-    this.scheduler.add(record.jobName, when, () => this.#tick(record));
+    this.scheduler.add(record.jobName, when, (gapMs) => this.#tick(record, gapMs));
   }
 
-  /** One scheduled moment. Never rejects: cron has nobody to tell. */
-  async #tick(record: StrategyRecord): Promise<void> {
+  /**
+   * One scheduled moment. All nodes tick at the same second, and quick work would be done again by each node whose clock
+   * is a little late: so the turn stays taken for a while after the work. Never rejects: cron has nobody to tell.
+   */
+  async #tick(record: StrategyRecord, gapMs: number): Promise<void> {
     if (record.running || this.#stop.signal.aborted) return;
+    const { leaseMs } = this.options;
+    const holdMs = Math.min(TURN_MS, gapMs / 2);
     try {
-      const turn = await inTurn(
-        this.#lock,
-        `warming-turn:${record.name}`,
-        {
-          leaseMs: this.options.leaseMs,
-          intervalMs: this.options.intervalSeconds * 1_000,
-          signal: this.#stop.signal,
-        },
-        () => this.#runAlone(record, 'cron'),
+      const turn = await this.cache.exclusive(`warming-turn:${record.name}`, { leaseMs, holdMs }, () =>
+        this.#runAlone(record, 'cron'),
       );
       if (!turn.ran) this.logger.debug(`Warming ${record.name}: another node's turn.`);
     } catch (error) {
@@ -198,13 +197,17 @@ export class CacheWarming implements WarmingPort, OnApplicationBootstrap, Before
     }
   }
 
-  /** A run that nobody else in the fleet does at the same time. */
+  /**
+   * A run that nobody else in the fleet does at the same time; a dead holder blocks the others for `leaseMs`. When the
+   * shared tier is away it runs all the same: that is when this node's own memory tier is needed most.
+   */
   async #runAlone(record: StrategyRecord, reason: WarmingReason): Promise<WarmingReport> {
     if (record.running) return skipped(record.name, 'already-running');
-    const turn = await alone(this.#lock, `warming:${record.name}`, this.options.leaseMs, () =>
+    const { leaseMs } = this.options;
+    const turn = await this.cache.exclusive(`warming:${record.name}`, { leaseMs, onRemoteLoss: 'run' }, () =>
       this.#run(record, reason),
     );
-    return turn.ran && turn.result ? turn.result : skipped(record.name, 'held-elsewhere');
+    return turn.ran ? turn.result : skipped(record.name, 'held-elsewhere');
   }
 
   #run(record: StrategyRecord, reason: WarmingReason): Promise<WarmingReport> {
@@ -292,10 +295,6 @@ export class CacheWarming implements WarmingPort, OnApplicationBootstrap, Before
     if (record) return record;
     const known = [...this.#records.keys()].join(', ') || 'none';
     throw new InvalidOptionsError('strategies', name, `one of the known strategies: ${known}`);
-  }
-
-  get #lock(): FleetLock {
-    return this.cache as unknown as FleetLock;
   }
 }
 

@@ -19,10 +19,11 @@ export class WarmingJobs {
   ) {}
 
   /**
-   * Registers and starts a job. A number is an interval in seconds, on the wall clock (all nodes tick together).
+   * Registers and starts a job. A number is an interval in seconds, on the wall clock (all nodes tick together). `tick`
+   * is handed the time until the next moment, ms.
    * @throws InvalidOptionsError for a cron expression that is none, or a name that is taken.
    */
-  add(name: string, when: number | string, tick: () => Promise<void>): void {
+  add(name: string, when: number | string, tick: (gapMs: number) => Promise<void>): void {
     if (this.registry.doesExist('cron', name)) {
       throw new InvalidOptionsError('warming.jobName', name, 'a name that no other cron job has');
     }
@@ -35,9 +36,14 @@ export class WarmingJobs {
         if (slot === lastSlot) return;
         lastSlot = slot;
       }
-      await tick();
+      await tick(interval === null ? job.nextDate().toMillis() - Date.now() : interval * 1_000);
     };
-    const job = this.#create(name, schedule?.expression ?? (when as string), interval !== null, onTick);
+    const job: CronJob = this.#create(
+      name,
+      schedule?.expression ?? (when as string),
+      interval !== null,
+      onTick,
+    );
     this.registry.addCronJob(name, job);
     this.#jobs.set(name, { job, intervalSeconds: schedule?.gated ? interval : null });
     job.start();

@@ -48,8 +48,8 @@ const instances = new WeakMap<ModulesContainer, Map<string, CacheWarming>>();
 @Module({})
 export class CacheWarmingModule {
   static forRoot(options: CacheWarmingModuleOptions = {}): DynamicModule {
-    const { cache, ...rest } = options;
-    return dynamicModule(cache, [], [{ provide: OPTIONS, useValue: rest }]);
+    const { cache, imports, ...rest } = options;
+    return dynamicModule(cache, imports ?? [], [{ provide: OPTIONS, useValue: rest }]);
   }
 
   static forRootAsync(options: CacheWarmingModuleAsyncOptions): DynamicModule {

@@ -23,7 +23,8 @@ export interface CacheWarmingOptions {
   strategies?: readonly (WarmingStrategy | Type<WarmingStrategy>)[];
 }
 
-export interface CacheWarmingModuleOptions extends CacheWarmingOptions {
+/** `imports`: modules whose providers `strategies` need, or the CacheModule where it is not global. */
+export interface CacheWarmingModuleOptions extends CacheWarmingOptions, Pick<ModuleMetadata, 'imports'> {
   /** Name of the cache to warm. Default: the default cache. */
   cache?: string;
 }
