@@ -22,9 +22,19 @@ export type {
   CachePutOptions,
 } from './decorators/decorator-types.js';
 export {
+  CACHE_ENV,
+  type CacheEnvVariable,
+  cacheOptionsFromEnv,
+  TTL_PROFILES,
+  type TtlProfiles,
+  ttlProfilesFromEnv,
+} from './cache.env.js';
+export { tradingNamespaces, type TradingNamespace } from './cache.namespaces.js';
+export {
   CACHE_DEFAULTS,
   type CacheModuleOptions,
   type CacheOptionsFactory,
+  type RedisOptions,
   type ResolvedCacheOptions,
 } from './cache.options.js';
 export {

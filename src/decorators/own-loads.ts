@@ -80,7 +80,10 @@ export class OwnLoads {
 
 /** Names of the functions that wait for this call, nearest first. */
 function asyncCallers(): (string | null)[] {
-  const { stackTraceLimit, prepareStackTrace } = Error;
+  const { stackTraceLimit } = Error;
+  // Put back as it was, never called from here.
+  // oxlint-disable-next-line typescript/unbound-method
+  const { prepareStackTrace } = Error;
   let names: (string | null)[] = [];
   Error.stackTraceLimit = 1_000;
   Error.prepareStackTrace = (_error, sites) => {
