@@ -62,7 +62,7 @@ describeWithPostgres('CacheTypeOrmModule', () => {
 
   const typeorm = (entities: Function[], name?: string) =>
     TypeOrmModule.forRoot({ type: 'postgres', url: database.url, entities, name, retryAttempts: 1 });
-  const cache = (name?: string, namespaces = ['coins', 'trades', 'lists']) =>
+  const cache = (name = 'default', namespaces = ['coins', 'trades', 'lists']) =>
     CacheModule.forRoot({
       name,
       redis: null,
