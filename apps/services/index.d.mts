@@ -57,7 +57,7 @@ export interface Services {
   readonly unavailable: readonly UnavailableService[];
   /** Emits 'restarted' with `{ service, pid }`. */
   readonly events: EventEmitter;
-  readonly run: RunFolder | undefined;
+  readonly run: RunFolder;
   stop(): Promise<void>;
 }
 
@@ -88,7 +88,16 @@ export function startServices(options?: {
 }): Promise<Services>;
 /** `debug` allows DEBUG from loopback. */
 export function startRedis(options?: DaemonOptions & { debug?: boolean }): Promise<DaemonHandle>;
-export function startPostgres(options?: DaemonOptions): Promise<PostgresHandle>;
+export interface PostgresCandidate {
+  readonly source: string;
+  /** The folder with initdb and postgres. */
+  readonly bin: string;
+  /** The folder to copy if the service's user cannot run them in place. */
+  readonly native?: string;
+}
+export function startPostgres(
+  options?: DaemonOptions & { candidates?: readonly PostgresCandidate[] },
+): Promise<PostgresHandle>;
 export function createDatabase(options: {
   url: string;
   adminUrl?: string;

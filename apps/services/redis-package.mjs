@@ -54,7 +54,14 @@ async function fetchInto(work, signal) {
     const result = await run('apt-get', ['-c', config, '-q', ...args], { timeoutMs: 120_000, env, signal });
     signal?.throwIfAborted();
     if (result.code !== 0) {
-      throw new Error(`apt-get ${args[0]} failed: ${result.output.trim().split('\n').slice(-3).join(' | ')}`);
+      // Without the scheme: the demo promises that its own URL is the first one it prints.
+      const reason = result.output
+        .trim()
+        .split('\n')
+        .slice(-3)
+        .join(' | ')
+        .replaceAll(/https?:\/\//g, '');
+      throw new Error(`apt-get ${args[0]} failed: ${reason}`);
     }
   };
   await apt('update');
