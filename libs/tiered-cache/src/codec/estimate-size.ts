@@ -6,76 +6,95 @@ const OBJECT = 56;
 const BOX = 16;
 const ENTRY = 40;
 
-/** How many members one estimate looks at; the rest is extrapolated. */
+/** How many members one estimate looks at. */
 export const MAX_VISITS = 10_000;
+/** How many elements of one collection it looks at. */
+const SAMPLE = 500;
+const MAX_DEPTH = 500;
 
 /**
  * Approximate bytes a value holds in memory, for values kept by reference and never encoded. What is shared counts
- * once, cycles end. Bounded work: after 10,000 members the known rest counts like the average so far; above `limit`
- * bytes it stops, and the answer is then just some number above `limit`.
+ * once, cycles end, accessors are not called. Bounded work: of large collections a sample stands for all, and after
+ * 10,000 members (or once `limit` bytes are counted: the answer is then just some number above) what was seen so far.
  */
 export function estimateBytes(value: unknown, limit = Infinity): number {
-  if (typeof value !== 'object' || value === null) return primitiveBytes(value);
-  const walk = new Walk(value);
-  for (const object of walk.found) {
-    walk.enter(object);
-    if (walk.bytes > limit || walk.visits >= MAX_VISITS) break;
-  }
-  const rest = walk.skipped + walk.found.size - walk.entered;
-  return Math.ceil(walk.bytes + (walk.bytes / Math.max(walk.visits, 1)) * rest);
+  return Math.ceil(new Estimate(limit).of(value, 0));
 }
 
-class Walk {
-  /** Containers in order of discovery: its own work list, as a Set also iterates what is added meanwhile. */
-  readonly found: Set<object>;
-  entered = 0;
-  bytes = 0;
-  visits = 0;
-  skipped = 0;
+class Estimate {
+  readonly #seen = new Set<object>();
+  #visits = 0;
+  #counted = 0;
 
-  constructor(root: object) {
-    this.found = new Set([root]);
+  constructor(private readonly limit: number) {}
+
+  of(value: unknown, depth: number): number {
+    if (typeof value !== 'object' || value === null) return this.#count(primitiveBytes(value));
+    if (this.#seen.has(value)) return 0;
+    this.#seen.add(value);
+    const own = this.#count(OBJECT + bufferBytes(value));
+    if (depth > MAX_DEPTH || ArrayBuffer.isView(value)) return own;
+    if (Array.isArray(value)) return own + this.#array(value, depth);
+    if (types.isMap(value)) return own + this.#members(flat(value), value.size * 2, ENTRY / 2, depth);
+    if (types.isSet(value)) return own + this.#members(value, value.size, ENTRY, depth);
+    return own + this.#properties(value, depth);
   }
 
-  enter(object: object): void {
-    this.entered++;
-    this.bytes += OBJECT;
-    if (ArrayBuffer.isView(object) || types.isAnyArrayBuffer(object)) this.bytes += object.byteLength;
-    else if (Array.isArray(object)) this.#elements(object, object.length, SLOT);
-    else if (types.isSet(object)) this.#elements(object, object.size, ENTRY);
-    else if (types.isMap(object)) {
-      this.#elements(object.keys(), object.size, ENTRY);
-      this.#elements(object.values(), object.size, 0);
-    } else this.#properties(object);
+  #array(array: unknown[], depth: number): number {
+    // Evenly spread: the first elements are often the newest, or empty.
+    const step = Math.max(1, Math.floor(array.length / SAMPLE));
+    const sample = Array.from({ length: Math.min(array.length, SAMPLE) }, (_, i) => i * step);
+    return this.#members(sample, array.length, SLOT, depth, (index) => array[index as number]);
   }
 
-  #elements(elements: Iterable<unknown>, count: number, each: number): void {
-    this.bytes += count * each;
-    let left = count;
-    for (const element of elements) {
-      if (this.visits >= MAX_VISITS) break;
-      this.#visit(element);
-      left--;
+  #members(members: Iterable<unknown>, count: number, room: number, depth: number, read = same): number {
+    let bytes = 0;
+    let taken = 0;
+    for (const member of members) {
+      if (taken === SAMPLE || this.#done()) break;
+      taken++;
+      this.#visits++;
+      bytes += this.of(read(member), depth + 1);
     }
-    this.skipped += left;
+    return this.#count(count * room) + (taken === 0 ? 0 : (bytes / taken) * count);
   }
 
-  #properties(object: object): void {
+  #properties(object: object, depth: number): number {
+    let bytes = 0;
     // for-in walks without listing all keys first; inherited members are the class's, not the instance's.
     for (const key in object) {
+      if (this.#done()) break;
       if (!Object.hasOwn(object, key)) continue;
-      if (this.visits >= MAX_VISITS) return;
-      this.bytes += SLOT + key.length;
-      const descriptor = Object.getOwnPropertyDescriptor(object, key);
-      this.#visit(descriptor?.value); // an accessor is not called
+      this.#visits++;
+      bytes += this.#count(SLOT + key.length);
+      bytes += this.of(Object.getOwnPropertyDescriptor(object, key)?.value, depth + 1);
     }
+    return bytes;
   }
 
-  #visit(member: unknown): void {
-    this.visits++;
-    if (typeof member === 'object' && member !== null) this.found.add(member);
-    else this.bytes += primitiveBytes(member);
+  #done(): boolean {
+    return this.#visits >= MAX_VISITS || this.#counted > this.limit;
   }
+
+  #count(bytes: number): number {
+    this.#counted += bytes;
+    return bytes;
+  }
+}
+
+function same(member: unknown): unknown {
+  return member;
+}
+
+function* flat(map: ReadonlyMap<unknown, unknown>): Generator<unknown, void> {
+  for (const [key, value] of map) {
+    yield key;
+    yield value;
+  }
+}
+
+function bufferBytes(value: object): number {
+  return ArrayBuffer.isView(value) || types.isAnyArrayBuffer(value) ? value.byteLength : 0;
 }
 
 function primitiveBytes(value: unknown): number {

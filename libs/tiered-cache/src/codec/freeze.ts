@@ -1,4 +1,4 @@
-import { isPlainObject } from './types.js';
+import { builtinOf, hasInternalState, isDense, isPlainObject } from './types.js';
 
 /**
  * Whether deepFreeze makes `value` immutable: primitives, and arrays and plain objects of nothing else. A frozen Map,
@@ -11,15 +11,22 @@ export function canFreeze(value: unknown): boolean {
   // A Set is walked in order of insertion, members added on the way included: its own work list.
   for (const container of seen) {
     if (!isPlainContainer(container)) return false;
+    if (Array.isArray(container) && isDense(container)) {
+      for (const member of container as unknown[]) if (!note(member, seen)) return false;
+      continue;
+    }
     for (const key of Reflect.ownKeys(container)) {
       const descriptor = Object.getOwnPropertyDescriptor(container, key);
-      if (descriptor === undefined || descriptor.writable === undefined) return false;
-      const member: unknown = descriptor.value;
-      if (typeof member === 'object' && member !== null) seen.add(member);
-      else if (typeof member === 'function') return false;
+      if (descriptor?.writable === undefined || !note(descriptor.value, seen)) return false;
     }
   }
   return true;
+}
+
+/** Adds an object to those to be walked. False for a function, which may hold anything. */
+function note(member: unknown, seen: Set<object>): boolean {
+  if (typeof member === 'object' && member !== null) seen.add(member);
+  return typeof member !== 'function';
 }
 
 /** Freezes `value` and all it holds, in place. Only for what canFreeze accepts. */
@@ -27,8 +34,11 @@ export function deepFreeze<T>(value: T): T {
   if (typeof value !== 'object' || value === null) return value;
   const seen = new Set<object>([value]);
   for (const container of seen) {
-    for (const member of Object.values(container) as unknown[]) {
-      if (typeof member === 'object' && member !== null) seen.add(member);
+    if (Array.isArray(container) && isDense(container)) {
+      for (const member of container as unknown[]) note(member, seen);
+    } else {
+      for (const key of Reflect.ownKeys(container))
+        note((container as Record<PropertyKey, unknown>)[key], seen);
     }
     Object.freeze(container);
   }
@@ -36,6 +46,6 @@ export function deepFreeze<T>(value: T): T {
 }
 
 function isPlainContainer(value: object): boolean {
-  if (Array.isArray(value)) return true;
-  return Object.getPrototypeOf(value) === null || isPlainObject(value);
+  if (Array.isArray(value)) return builtinOf(value) === 'Array';
+  return isPlainObject(value) || (Object.getPrototypeOf(value) === null && !hasInternalState(value));
 }

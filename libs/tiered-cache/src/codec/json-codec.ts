@@ -1,6 +1,6 @@
 import { CorruptEntryError, UnserialisableValueError } from '../errors.js';
 import type { Codec } from './codec.js';
-import { isPlainObject, prototypeDepth } from './types.js';
+import { isDense, isPlainObject, prototypeDepth } from './types.js';
 
 /** Deeper nesting is refused by every codec: JSON and devalue recurse, and the reader's stack is not ours to guess. */
 export const MAX_DEPTH = 1_000;
@@ -14,8 +14,8 @@ export const jsonCodec: Codec = {
     return Buffer.from(JSON.stringify(value));
   },
   decode(payload) {
-    const text = payload.toString();
     try {
+      const text = payload.toString();
       return SUSPECT.test(text) ? JSON.parse(text, refusePrototype) : JSON.parse(text);
     } catch {
       throw new CorruptEntryError('payload');
@@ -43,23 +43,27 @@ export function isJsonPlain(root: unknown): boolean {
   for (let depth = 1; level.length > 0; depth++) {
     if (depth > MAX_DEPTH) return false;
     const next: object[] = [];
-    for (const container of level) {
-      const keys = Array.isArray(container) ? plainArrayKeys(container) : plainKeys(container);
-      if (keys === null || typeof (container as { toJSON?: unknown }).toJSON === 'function') return false;
-      for (const key of keys) {
-        const member: unknown = (container as Record<PropertyKey, unknown>)[key];
-        if (typeof member !== 'object' || member === null) {
-          if (!isPlainPrimitive(member)) return false;
-        } else {
-          if (seen.has(member)) return false;
-          seen.add(member);
-          next.push(member);
-        }
-      }
-    }
+    const admit = (member: unknown): boolean => {
+      if (typeof member !== 'object' || member === null) return isPlainPrimitive(member);
+      if (seen.has(member)) return false;
+      seen.add(member);
+      next.push(member);
+      return true;
+    };
+    for (const container of level) if (!membersArePlain(container, admit)) return false;
     level = next;
   }
   return true;
+}
+
+function membersArePlain(container: object, admit: (member: unknown) => boolean): boolean {
+  // JSON.stringify would call it, wherever it is inherited from.
+  if (typeof (container as { toJSON?: unknown }).toJSON === 'function') return false;
+  if (Array.isArray(container)) {
+    return prototypeDepth(container) === 2 && isDense(container) && container.every(admit);
+  }
+  const keys = isPlainObject(container) ? ownDataKeys(container) : null;
+  return keys !== null && keys.every((key) => admit((container as Record<string, unknown>)[key]));
 }
 
 function isPlainPrimitive(value: unknown): boolean {
@@ -74,22 +78,12 @@ function isPlainPrimitive(value: unknown): boolean {
   }
 }
 
-function plainArrayKeys(array: object): Iterable<PropertyKey> | null {
-  const keys = ownDataKeys(array, (array as unknown[]).length, 1);
-  return keys !== null && prototypeDepth(array) === 2 ? keys : null;
-}
-
-function plainKeys(object: object): string[] | null {
-  return isPlainObject(object) ? ownDataKeys(object) : null;
-}
-
 /**
  * The own keys, when all are enumerable data properties under strings other than `__proto__`; null otherwise.
- * With `length`, those of an array without holes. `hidden`: how many properties are known not to be enumerable.
+ * `hidden`: how many properties are known not to be enumerable (`length` of an array).
  */
-export function ownDataKeys(object: object, length?: number, hidden = 0): string[] | null {
+export function ownDataKeys(object: object, hidden = 0): string[] | null {
   const keys = Object.keys(object);
-  if (length !== undefined && keys.length !== length) return null;
   if (Object.getOwnPropertyNames(object).length !== keys.length + hidden) return null;
   if (Object.getOwnPropertySymbols(object).length > 0) return null;
   for (const key of keys) {

@@ -2,7 +2,7 @@ import { UnserialisableValueError } from '../errors.js';
 import type { ClassRegistry } from './class-registry.js';
 import type { RegisteredClass } from './codec.js';
 import { MAX_DEPTH, ownDataKeys } from './json-codec.js';
-import { builtinOf, hasInternalState, isPlainObject } from './types.js';
+import { builtinOf, hasInternalState, isDense, isPlainObject } from './types.js';
 
 /** What stands on the wire for an object that devalue does not know: a name and plain data. */
 export type Reduction = readonly [name: string, data: unknown];
@@ -109,7 +109,7 @@ function describe(
       reductions.set(value, ['Error', errorData(value as Error, stack, step)]);
       return leaf;
     default:
-      if (dataKeys(value, stack, step, kind === 'RegExp' ? ['lastIndex'] : []).length > 0) {
+      if (dataKeys(value, stack, step, kind === 'RegExp' ? 1 : 0).length > 0) {
         fail(`a ${kind} with properties of its own`, stack, step);
       }
   }
@@ -118,13 +118,8 @@ function describe(
   return leaf;
 }
 
-function dataKeys(
-  value: object,
-  stack: readonly Frame[],
-  step: PropertyKey,
-  hidden: string[] = [],
-): string[] {
-  const keys = ownDataKeys(value, undefined, hidden.length);
+function dataKeys(value: object, stack: readonly Frame[], step: PropertyKey, hidden = 0): string[] {
+  const keys = ownDataKeys(value, hidden);
   if (keys === null) {
     fail('an object with symbol, hidden, accessor or __proto__ properties', stack, step);
   }
@@ -132,8 +127,9 @@ function dataKeys(
 }
 
 /** A holed array comes back holed; an array with further members does not. */
-function arrayMembers(array: unknown[], stack: readonly Frame[], step: PropertyKey): unknown[] {
-  const keys = ownDataKeys(array, undefined, 1);
+function arrayMembers(array: unknown[], stack: readonly Frame[], step: PropertyKey): readonly unknown[] {
+  if (isDense(array)) return array;
+  const keys = ownDataKeys(array, 1);
   if (keys === null || keys.some((key) => !/^(?:0|[1-9]\d{0,9})$/.test(key) || Number(key) >= array.length)) {
     fail('an array with members other than its elements', stack, step);
   }

@@ -94,3 +94,15 @@ export function hasInternalState(value: object): boolean {
     types.isWeakSet(value)
   );
 }
+
+/**
+ * Whether an array has all its elements and no other enumerable member, as nearly all do: then a loop over the
+ * indices sees everything, at a tenth of the cost of looking at every property by name.
+ */
+export function isDense(array: readonly unknown[]): boolean {
+  // First the keys: of a sparse array there may be few where its length is in the billions.
+  if (Object.keys(array).length !== array.length || Object.getOwnPropertySymbols(array).length > 0)
+    return false;
+  for (let i = 0; i < array.length; i++) if (!(i in array)) return false;
+  return true;
+}
