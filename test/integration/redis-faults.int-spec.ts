@@ -18,10 +18,6 @@ describeWithRedis('redis tier, when things break', () => {
   let server: DaemonHandle;
   const cleanups: (() => unknown)[] = [];
 
-  beforeEach(async () => {
-    server = await startRedis();
-    cleanups.push(() => server.stop());
-  });
   afterEach(async () => {
     for (const clean of cleanups.splice(0).reverse()) await clean();
   });
@@ -61,6 +57,12 @@ describeWithRedis('redis tier, when things break', () => {
     acquire: (tier) => tier.acquire({ key, token: 't', leaseMs: 500 }),
     acquireMany: (tier) =>
       tier.acquireMany(['a:1', 'a:2'].map((name) => ({ key: name, token: 't', leaseMs: 500 }))),
+    'acquireMany, in parts': (tier) =>
+      tier.acquireMany(
+        Array.from({ length: 1_000 }, (_, i) => ({ key: `a:${i}`, token: 't', leaseMs: 500 })),
+      ),
+    'invalidate, in parts': (tier) =>
+      tier.invalidate({ keys: Array.from({ length: 1_000 }, (_, i) => `a:${i}`), tags: [] }),
     release: (tier) => tier.release(key, 't'),
     fill: (tier) => tier.fill({ key, token: 't', value, ttlMs: 500 }),
     fillMany: (tier) =>
@@ -86,9 +88,13 @@ describeWithRedis('redis tier, when things break', () => {
     );
   }
 
-  it.each(Object.entries(commands))(
-    'a hung server costs %s at most the command timeout',
-    async (_name, send) => {
+  describe('a server that hangs', () => {
+    beforeAll(async () => {
+      server = await startRedis();
+    });
+    afterAll(() => server.stop());
+
+    it.each(Object.entries(commands))('costs %s at most the command timeout', async (_name, send) => {
       const { tier } = await ready();
       server.kill('SIGSTOP');
       const start = performance.now();
@@ -107,256 +113,263 @@ describeWithRedis('redis tier, when things break', () => {
           ),
         RECOVERY,
       );
-    },
-  );
+    });
 
-  it('describes itself while the server hangs', async () => {
-    const { tier } = await ready();
-    server.kill('SIGSTOP');
-    const description = await tier.describe();
-    server.kill('SIGCONT');
-    expect(description).toMatchObject({ kind: 'redis', endpoint: `127.0.0.1:${server.port}` });
-    expect(description.server).toBeUndefined();
+    it('does not keep the description waiting', async () => {
+      const { tier } = await ready();
+      server.kill('SIGSTOP');
+      const description = await tier.describe();
+      server.kill('SIGCONT');
+      expect(description).toMatchObject({ kind: 'redis', endpoint: `127.0.0.1:${server.port}` });
+      expect(description.server).toBeUndefined();
+    });
+
+    it('is down when it goes on hanging, refuses at once, and is back within two seconds of its return', async () => {
+      const { tier, states } = await ready();
+      server.kill('SIGSTOP');
+      await until(async () => {
+        await rejection(tier.get(key));
+        return tier.state === 'down';
+      }, 3_000);
+      const start = performance.now();
+      for (let i = 0; i < 20; i++) await rejection(tier.get(key));
+      expect(performance.now() - start).toBeLessThan(TIMEOUT);
+      server.kill('SIGCONT');
+      await until(() => tier.state === 'ready', RECOVERY);
+      expect(await tier.get(key)).toBeNull();
+      expect(states.map(([state]) => state)).toEqual(['connecting', 'ready', 'down', 'ready']);
+    });
   });
 
-  it('a server that hangs on is down, refuses at once, and is back within two seconds of its return', async () => {
-    const { tier, states } = await ready();
-    server.kill('SIGSTOP');
-    await until(async () => {
-      await rejection(tier.get(key));
-      return tier.state === 'down';
-    }, 3_000);
-    const start = performance.now();
-    for (let i = 0; i < 20; i++) await rejection(tier.get(key));
-    expect(performance.now() - start).toBeLessThan(TIMEOUT);
-    server.kill('SIGCONT');
-    await until(() => tier.state === 'ready', RECOVERY);
-    expect(await tier.get(key)).toBeNull();
-    expect(states.map(([state]) => state)).toEqual(['connecting', 'ready', 'down', 'ready']);
-  });
+  describe('a server that dies, changes or refuses', () => {
+    beforeEach(async () => {
+      server = await startRedis();
+      cleanups.push(() => server.stop());
+    });
 
-  it('kill -9: in-flight commands reject, state goes down; after the restart ready in two seconds, with the log lost', async () => {
-    const { tier, states } = await ready();
-    const before = await tier.poll(null);
-    server.kill('SIGSTOP'); // so that a command is in flight when it dies
-    const inFlight = rejection(tier.get(key));
-    server.kill('SIGKILL');
-    expect(await inFlight).toMatchObject(UNAVAILABLE);
-    await until(() => tier.state === 'down', 1_000);
-    const start = performance.now();
-    expect(await rejection(tier.invalidate({ keys: [key], tags: [] }))).toMatchObject(UNAVAILABLE);
-    expect(performance.now() - start).toBeLessThan(50);
-    expect(states.at(-1)?.[1]).toBeTruthy();
-    await server.restart();
-    await until(() => tier.state === 'ready', RECOVERY);
-    const after = await tier.poll(before.position);
-    expect(after.lost).toBe(true);
-    expect(after.epoch).not.toBe(before.epoch);
-    expect(await tier.poll(null)).toMatchObject({ lost: false, complete: true });
-  });
+    it('kill -9: in-flight commands reject, state goes down; after the restart ready in two seconds, with the log lost', async () => {
+      const { tier, states } = await ready();
+      const before = await tier.poll(null);
+      server.kill('SIGSTOP'); // so that a command is in flight when it dies
+      const inFlight = rejection(tier.get(key));
+      server.kill('SIGKILL');
+      expect(await inFlight).toMatchObject(UNAVAILABLE);
+      await until(() => tier.state === 'down', 1_000);
+      const start = performance.now();
+      expect(await rejection(tier.invalidate({ keys: [key], tags: [] }))).toMatchObject(UNAVAILABLE);
+      expect(performance.now() - start).toBeLessThan(50);
+      expect(states.at(-1)?.[1]).toBeTruthy();
+      await server.restart();
+      await until(() => tier.state === 'ready', RECOVERY);
+      const after = await tier.poll(before.position);
+      expect(after.lost).toBe(true);
+      expect(after.epoch).not.toBe(before.epoch);
+      expect(await tier.poll(null)).toMatchObject({ lost: false, complete: true });
+    });
 
-  it('survives CLIENT KILL TYPE normal with nothing lost', async () => {
-    const { tier, states } = await ready();
-    const before = await tier.poll(null);
-    await admin().client('KILL', 'TYPE', 'normal');
-    await until(() => states.some(([state]) => state === 'down'), 1_000);
-    await until(() => tier.state === 'ready', RECOVERY);
-    expect(await tier.poll(before.position)).toMatchObject({ lost: false, epoch: before.epoch });
-  });
+    it('survives CLIENT KILL TYPE normal with nothing lost', async () => {
+      const { tier, states } = await ready();
+      const before = await tier.poll(null);
+      await admin().client('KILL', 'TYPE', 'normal');
+      await until(() => states.some(([state]) => state === 'down'), 1_000);
+      await until(() => tier.state === 'ready', RECOVERY);
+      expect(await tier.poll(before.position)).toMatchObject({ lost: false, epoch: before.epoch });
+    });
 
-  it('wakes again after its reader was killed', async () => {
-    let wakes = 0;
-    const tier = createRedisTier({ prefix: 'faults', url: server.url });
-    tier.start({ wake: () => (wakes += 1), stateChanged: () => undefined });
-    cleanups.push(() => tier.stop());
-    await until(() => tier.state === 'ready');
-    await admin().client('KILL', 'TYPE', 'normal');
-    const appender = new Redis(server.url);
-    cleanups.push(() => appender.disconnect());
-    await until(async () => {
-      await appender.xadd('{faults:#log:0}', '*', 'p', '');
-      return wakes > 0;
-    }, RECOVERY);
-  });
+    it('wakes again after its reader was killed', async () => {
+      let wakes = 0;
+      const tier = createRedisTier({ prefix: 'faults', url: server.url });
+      tier.start({ wake: () => (wakes += 1), stateChanged: () => undefined });
+      cleanups.push(() => tier.stop());
+      await until(() => tier.state === 'ready');
+      await admin().client('KILL', 'TYPE', 'normal');
+      const appender = new Redis(server.url);
+      cleanups.push(() => appender.disconnect());
+      await until(async () => {
+        await appender.xadd('{faults:#log:0}', '*', 'p', '');
+        return wakes > 0;
+      }, RECOVERY);
+    });
 
-  it('a wrong password is said without showing it, and the tier joins when it becomes right', async () => {
-    const control = admin();
-    await control.config('SET', 'requirepass', 'the-right-one');
-    const { tier, states } = join({ url: `redis://:pass%2Dword-42@127.0.0.1:${server.port}` });
-    await until(() => tier.state === 'down', RECOVERY);
-    expect(states.at(-1)?.[1]).toContain('WRONGPASS');
-    const error = await rejection(tier.get(key));
-    expect(error).toMatchObject(UNAVAILABLE);
-    expect(error.message).toContain('WRONGPASS');
-    const shown = inspect([error, states, await tier.describe()], { depth: 9, showHidden: true });
-    expect(shown).not.toContain('pass-word-42');
-    await control.config('SET', 'requirepass', 'pass-word-42');
-    await until(() => tier.state === 'ready', RECOVERY);
-    expect(await tier.get(key)).toBeNull();
-  });
+    it('a wrong password is said without showing it, and the tier joins when it becomes right', async () => {
+      const control = admin();
+      await control.config('SET', 'requirepass', 'the-right-one');
+      const { tier, states } = join({ url: `redis://:pass%2Dword-42@127.0.0.1:${server.port}` });
+      await until(() => tier.state === 'down', RECOVERY);
+      expect(states.at(-1)?.[1]).toContain('WRONGPASS');
+      const error = await rejection(tier.get(key));
+      expect(error).toMatchObject(UNAVAILABLE);
+      expect(error.message).toContain('WRONGPASS');
+      const shown = inspect([error, states, await tier.describe()], { depth: 9, showHidden: true });
+      expect(shown).not.toContain('pass-word-42');
+      await control.config('SET', 'requirepass', 'pass-word-42');
+      await until(() => tier.state === 'ready', RECOVERY);
+      expect(await tier.get(key)).toBeNull();
+    });
 
-  it('a missing password is said', async () => {
-    await admin().config('SET', 'requirepass', 'the-right-one');
-    const { tier, states } = join();
-    await until(() => tier.state === 'down', RECOVERY);
-    expect(states.at(-1)?.[1]).toContain('NOAUTH');
-  });
+    it('a missing password is said', async () => {
+      await admin().config('SET', 'requirepass', 'the-right-one');
+      const { tier, states } = join();
+      await until(() => tier.state === 'down', RECOVERY);
+      expect(states.at(-1)?.[1]).toContain('NOAUTH');
+    });
 
-  it('a server that is not there at start is joined when it comes', async () => {
-    const port = await freePort();
-    const { tier, states } = join({ url: `redis://127.0.0.1:${port}` });
-    await until(() => tier.state === 'down', RECOVERY);
-    expect(states.map(([state]) => state)).toEqual(['connecting', 'down']);
-    expect(states[1]?.[1]).toContain('ECONNREFUSED');
-    expect(await rejection(tier.get(key))).toMatchObject(UNAVAILABLE);
-    const late = await startRedis({ port });
-    cleanups.push(() => late.stop());
-    await until(() => tier.state === 'ready', RECOVERY);
-    expect(await tier.get(key)).toBeNull();
-  });
+    it('a server that is not there at start is joined when it comes', async () => {
+      const port = await freePort();
+      const { tier, states } = join({ url: `redis://127.0.0.1:${port}` });
+      await until(() => tier.state === 'down', RECOVERY);
+      expect(states.map(([state]) => state)).toEqual(['connecting', 'down']);
+      expect(states[1]?.[1]).toContain('ECONNREFUSED');
+      expect(await rejection(tier.get(key))).toMatchObject(UNAVAILABLE);
+      const late = await startRedis({ port });
+      cleanups.push(() => late.stop());
+      await until(() => tier.state === 'ready', RECOVERY);
+      expect(await tier.get(key)).toBeNull();
+    });
 
-  it('can be stopped at any moment, also with no server', async () => {
-    for (const url of [server.url, `redis://127.0.0.1:${await freePort()}`]) {
-      const { tier, states } = join({ url });
+    it('can be stopped at any moment, also with no server', async () => {
+      for (const url of [server.url, `redis://127.0.0.1:${await freePort()}`]) {
+        const { tier, states } = join({ url });
+        await tier.stop();
+        expect(states.map(([state]) => state)).toEqual(['connecting', 'stopped']);
+      }
+      const { tier } = await ready();
+      server.kill('SIGSTOP');
+      const inFlight = rejection(tier.get(key));
       await tier.stop();
-      expect(states.map(([state]) => state)).toEqual(['connecting', 'stopped']);
-    }
-    const { tier } = await ready();
-    server.kill('SIGSTOP');
-    const inFlight = rejection(tier.get(key));
-    await tier.stop();
-    expect(await inFlight).toMatchObject(UNAVAILABLE);
-    server.kill('SIGCONT');
-    await until(async () => !(await admin().client('LIST'))!.toString().includes('strata:faults'), RECOVERY);
-  });
-
-  it('treats a server that became a replica as unavailable, and works again when it is a primary, in another epoch', async () => {
-    const control = admin();
-    const { tier } = await ready();
-    const before = await tier.poll(null);
-    await control.replicaof('127.0.0.1', await freePort());
-    expect(await rejection(tier.invalidate({ keys: [key], tags: [] }))).toMatchObject(UNAVAILABLE);
-    await control.replicaof('NO', 'ONE');
-    await until(
-      () =>
-        tier.invalidate({ keys: [key], tags: [] }).then(
-          () => true,
-          () => false,
-        ),
-      RECOVERY,
-    );
-    expect((await tier.poll(before.position)).epoch).not.toBe(before.epoch);
-  });
-
-  it('does not notice that the scripts were flushed', async () => {
-    const { tier } = await ready();
-    expect(await tier.acquire({ key, token: 't', leaseMs: 5_000 })).toEqual({ outcome: 'granted' });
-    expect(await tier.nonces(['x'])).toHaveLength(1);
-    await admin().script('FLUSH');
-    expect(await tier.fill({ key, token: 't', value, ttlMs: null })).toBe(true);
-    const many = Array.from({ length: 20 }, (_, i) => ({ key: `a:${i}`, token: 't', leaseMs: 500 }));
-    expect((await tier.acquireMany(many)).map(({ outcome }) => outcome)).toEqual(many.map(() => 'granted'));
-    await admin().script('FLUSH');
-    expect((await tier.acquireMany(many)).map(({ outcome }) => outcome)).toEqual(many.map(() => 'granted'));
-    expect(await tier.nonces(['x'])).toHaveLength(1);
-  });
-
-  it('needs none of the dangerous commands but INFO, and describes itself without that too', async () => {
-    const control = admin();
-    await control.acl(
-      'SETUSER',
-      'app',
-      'on',
-      '>pw',
-      '~{faults:*',
-      '+@all',
-      '-@admin',
-      '-@dangerous',
-      '+info',
-    );
-    const url = `redis://app:pw@127.0.0.1:${server.port}`;
-    const { tier } = await ready({ url });
-    await tier.poll(null);
-    await tier.invalidate({ keys: [key], tags: ['x'] });
-    expect((await tier.describe()).server).toMatchObject({
-      redis_version: expect.any(String),
-      used_memory: expect.any(Number),
+      expect(await inFlight).toMatchObject(UNAVAILABLE);
+      server.kill('SIGCONT');
+      await until(async () => !String(await admin().client('LIST')).includes('strata:faults'), RECOVERY);
     });
-    await control.acl('SETUSER', 'app', '-info');
-    const description = await tier.describe();
-    expect(description).toMatchObject({ state: 'ready', endpoint: `127.0.0.1:${server.port}` });
-    expect(description.server).toBeUndefined();
-  });
 
-  it('a fill that arrives after its caller gave up changes nothing when the key was invalidated meanwhile', async () => {
-    const proxy = await lossyProxy(server.port!);
-    cleanups.push(() => proxy.close());
-    const { tier: slow } = await ready({ url: proxy.url });
-    const { tier: other } = await ready();
-    expect(await slow.acquire({ key, token: 't', leaseMs: 60_000 })).toEqual({ outcome: 'granted' });
-    proxy.hold();
-    expect(await rejection(slow.fill({ key, token: 't', value, ttlMs: null }))).toMatchObject(UNAVAILABLE);
-    await other.invalidate({ keys: [key], tags: [] });
-    const processed = async (): Promise<number> =>
-      Number((await other.describe()).server!['total_commands_processed']);
-    const before = await processed();
-    proxy.release();
-    await until(
-      async () =>
-        (await slow.get('a:none').then(
-          () => true,
-          () => false,
-        )) && (await processed()) > before,
-    );
-    expect(await other.get(key)).toBeNull();
-    expect(await other.acquire({ key, token: 't2', leaseMs: 500 })).toEqual({ outcome: 'granted' });
-  });
-
-  it('an invalidation that arrives late is in the log all the same', async () => {
-    const proxy = await lossyProxy(server.port!);
-    cleanups.push(() => proxy.close());
-    const { tier: slow } = await ready({ url: proxy.url });
-    const { tier: other } = await ready();
-    const from = await other.poll(null);
-    proxy.hold();
-    expect(await rejection(slow.invalidate({ keys: [key], tags: ['x'] }))).toMatchObject(UNAVAILABLE);
-    proxy.release();
-    await until(async () => (await other.poll(from.position)).records.length === 1, RECOVERY);
-  });
-
-  it('a line that went dead without a word is replaced', async () => {
-    const proxy = await lossyProxy(server.port!);
-    cleanups.push(() => proxy.close());
-    const { tier } = await ready({ url: proxy.url });
-    proxy.blackhole();
-    await until(
-      () =>
-        tier.get(key).then(
-          () => true,
-          () => false,
-        ),
-      1_000 + TIMEOUT + RECOVERY,
-    );
-  });
-
-  it('takes clients of the host’s making, and sets on them what the protocol needs', async () => {
-    const made: Redis[] = [];
-    const { tier } = await ready({
-      url: undefined,
-      client: () => {
-        const client = new Redis(server.url);
-        made.push(client);
-        return client;
-      },
+    it('treats a server that became a replica as unavailable, and works again when it is a primary, in another epoch', async () => {
+      const control = admin();
+      const { tier } = await ready();
+      const before = await tier.poll(null);
+      await control.replicaof('127.0.0.1', await freePort());
+      expect(await rejection(tier.invalidate({ keys: [key], tags: [] }))).toMatchObject(UNAVAILABLE);
+      await control.replicaof('NO', 'ONE');
+      await until(
+        () =>
+          tier.invalidate({ keys: [key], tags: [] }).then(
+            () => true,
+            () => false,
+          ),
+        RECOVERY,
+      );
+      expect((await tier.poll(before.position)).epoch).not.toBe(before.epoch);
     });
-    expect(made).toHaveLength(2);
-    expect((await tier.describe()).endpoint).toBe(`127.0.0.1:${server.port}`);
-    server.kill('SIGSTOP');
-    const start = performance.now();
-    await rejection(tier.get(key));
-    expect(performance.now() - start).toBeLessThan(TIMEOUT + SLACK);
-    server.kill('SIGKILL');
-    await until(() => tier.state === 'down', 1_000);
-    expect(await rejection(tier.get(key))).toMatchObject(UNAVAILABLE);
+
+    it('does not notice that the scripts were flushed', async () => {
+      const { tier } = await ready();
+      expect(await tier.acquire({ key, token: 't', leaseMs: 5_000 })).toEqual({ outcome: 'granted' });
+      expect(await tier.nonces(['x'])).toHaveLength(1);
+      await admin().script('FLUSH');
+      expect(await tier.fill({ key, token: 't', value, ttlMs: null })).toBe(true);
+      const many = Array.from({ length: 20 }, (_, i) => ({ key: `a:${i}`, token: 't', leaseMs: 500 }));
+      expect((await tier.acquireMany(many)).map(({ outcome }) => outcome)).toEqual(many.map(() => 'granted'));
+      await admin().script('FLUSH');
+      expect((await tier.acquireMany(many)).map(({ outcome }) => outcome)).toEqual(many.map(() => 'granted'));
+      expect(await tier.nonces(['x'])).toHaveLength(1);
+    });
+
+    it('needs none of the dangerous commands but INFO, and describes itself without that too', async () => {
+      const control = admin();
+      await control.acl(
+        'SETUSER',
+        'app',
+        'on',
+        '>pw',
+        '~{faults:*',
+        '+@all',
+        '-@admin',
+        '-@dangerous',
+        '+info',
+      );
+      const url = `redis://app:pw@127.0.0.1:${server.port}`;
+      const { tier } = await ready({ url });
+      await tier.poll(null);
+      await tier.invalidate({ keys: [key], tags: ['x'] });
+      expect((await tier.describe()).server).toMatchObject({
+        redis_version: expect.any(String),
+        used_memory: expect.any(Number),
+      });
+      await control.acl('SETUSER', 'app', '-info');
+      const description = await tier.describe();
+      expect(description).toMatchObject({ state: 'ready', endpoint: `127.0.0.1:${server.port}` });
+      expect(description.server).toBeUndefined();
+    });
+
+    it('a fill that arrives after its caller gave up changes nothing when the key was invalidated meanwhile', async () => {
+      const proxy = await lossyProxy(server.port!);
+      cleanups.push(() => proxy.close());
+      const { tier: slow } = await ready({ url: proxy.url });
+      const { tier: other } = await ready();
+      expect(await slow.acquire({ key, token: 't', leaseMs: 60_000 })).toEqual({ outcome: 'granted' });
+      proxy.hold();
+      expect(await rejection(slow.fill({ key, token: 't', value, ttlMs: null }))).toMatchObject(UNAVAILABLE);
+      await other.invalidate({ keys: [key], tags: [] });
+      const processed = async (): Promise<number> =>
+        Number((await other.describe()).server!['total_commands_processed']);
+      const before = await processed();
+      proxy.release();
+      await until(
+        async () =>
+          (await slow.get('a:none').then(
+            () => true,
+            () => false,
+          )) && (await processed()) > before,
+      );
+      expect(await other.get(key)).toBeNull();
+      expect(await other.acquire({ key, token: 't2', leaseMs: 500 })).toEqual({ outcome: 'granted' });
+    });
+
+    it('an invalidation that arrives late is in the log all the same', async () => {
+      const proxy = await lossyProxy(server.port!);
+      cleanups.push(() => proxy.close());
+      const { tier: slow } = await ready({ url: proxy.url });
+      const { tier: other } = await ready();
+      const from = await other.poll(null);
+      proxy.hold();
+      expect(await rejection(slow.invalidate({ keys: [key], tags: ['x'] }))).toMatchObject(UNAVAILABLE);
+      proxy.release();
+      await until(async () => (await other.poll(from.position)).records.length === 1, RECOVERY);
+    });
+
+    it('a line that went dead without a word is replaced', async () => {
+      const proxy = await lossyProxy(server.port!);
+      cleanups.push(() => proxy.close());
+      const { tier } = await ready({ url: proxy.url });
+      proxy.blackhole();
+      await until(
+        () =>
+          tier.get(key).then(
+            () => true,
+            () => false,
+          ),
+        1_000 + TIMEOUT + RECOVERY,
+      );
+    });
+
+    it('takes clients of the host’s making, and sets on them what the protocol needs', async () => {
+      const made: Redis[] = [];
+      const { tier } = await ready({
+        url: undefined,
+        client: () => {
+          const client = new Redis(server.url);
+          made.push(client);
+          return client;
+        },
+      });
+      expect(made).toHaveLength(2);
+      expect((await tier.describe()).endpoint).toBe(`127.0.0.1:${server.port}`);
+      server.kill('SIGSTOP');
+      const start = performance.now();
+      await rejection(tier.get(key));
+      expect(performance.now() - start).toBeLessThan(TIMEOUT + SLACK);
+      server.kill('SIGKILL');
+      await until(() => tier.state === 'down', 1_000);
+      expect(await rejection(tier.get(key))).toMatchObject(UNAVAILABLE);
+    });
   });
 });

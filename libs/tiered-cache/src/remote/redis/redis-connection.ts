@@ -72,11 +72,14 @@ export class RedisConnection {
     return send(client).then(this.answered, this.failed);
   }
 
-  /** Sends several in one write: each one's answer, or the error in its place. */
-  async runAll(send: (client: Redis) => Promise<[Error | null, unknown][]>): Promise<unknown[]> {
+  /** Sends several in one write: each one's answer, or the RemoteUnavailableError in its place. */
+  async runAll(
+    send: (client: Redis) => Promise<[Error | null, unknown][]>,
+    count: number,
+  ): Promise<unknown[]> {
     const { client } = this;
-    if (client?.status !== 'ready') throw this.notReady();
-    const results = await send(client).catch(this.failed);
+    if (client?.status !== 'ready') return Array.from({ length: count }, () => this.notReady());
+    const results = await send(client);
     if (results.some(([error]) => !error)) this.answered(undefined);
     else this.noteFailure(results[0]?.[0]);
     return results.map(([error, answer]) => (error ? unavailable(error, this.endpoint) : answer));

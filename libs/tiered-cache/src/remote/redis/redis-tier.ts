@@ -48,11 +48,18 @@ class RedisTier implements RemoteTier {
   private readonly commands: RedisConnection;
   private readonly reader: RedisConnection;
   private readonly waker: RedisWaker;
-  private readonly gets = new TickBatch<EntryKey, Buffer | null>((keys) => this.getAll(keys));
-  private readonly acquires = new TickBatch<AcquireRequest, Acquired>((requests) =>
-    this.acquireAll(requests),
+  private readonly gets = new TickBatch<EntryKey, Buffer | null>(
+    (key) => this.getOne(key),
+    (keys) => this.getMany(keys),
   );
-  private readonly fills = new TickBatch<FillRequest, boolean>((requests) => this.fillAll(requests));
+  private readonly acquires = new TickBatch<AcquireRequest, Acquired>(
+    (request) => this.acquireOne(request),
+    (requests) => this.acquireAll(requests),
+  );
+  private readonly fills = new TickBatch<FillRequest, boolean>(
+    (request) => this.fillOne(request),
+    (requests) => this.fillAll(requests),
+  );
 
   constructor(private readonly options: ResolvedRedisOptions) {
     this.keys = new RedisKeys(options.prefix);
@@ -107,7 +114,12 @@ class RedisTier implements RemoteTier {
   }
 
   async getMany(keys: readonly EntryKey[]): Promise<(Buffer | null)[]> {
-    return this.getAll(keys);
+    const values: (Buffer | null)[] = [];
+    for (const part of chunks(keys, CHUNK)) {
+      const names = part.map((key) => this.keys.entry(key, 'v'));
+      for (const value of await this.commands.run((client) => client.mgetBuffer(names))) values.push(value);
+    }
+    return values;
   }
 
   acquire(request: AcquireRequest): Promise<Acquired> {
@@ -239,61 +251,59 @@ class RedisTier implements RemoteTier {
     }
   }
 
-  private async getAll(keys: readonly EntryKey[]): Promise<(Buffer | null)[]> {
-    const [first] = keys;
-    // The common case stays one plain GET.
-    if (keys.length === 1 && first !== undefined)
-      return [await this.commands.run((client) => client.getBuffer(this.keys.entry(first, 'v')))];
-    const values: (Buffer | null)[] = [];
-    for (const part of chunks(keys, CHUNK)) {
-      const names = part.map((key) => this.keys.entry(key, 'v'));
-      for (const value of await this.commands.run((client) => client.mgetBuffer(names))) values.push(value);
-    }
-    return values;
+  /** The common case: one plain GET. */
+  private getOne(key: EntryKey): Promise<Buffer | null> {
+    return this.commands.run((client) => client.getBuffer(this.keys.entry(key, 'v')));
+  }
+
+  private async acquireOne(request: AcquireRequest): Promise<Acquired> {
+    return acquired(await this.script('strataAcquire', this.acquireCall(request)));
   }
 
   private async acquireAll(requests: readonly AcquireRequest[]): Promise<(Acquired | Error)[]> {
-    const calls = requests.map(({ key, token, leaseMs, rejected, keep }) => ({
-      keys: this.entryKeys(key),
-      args: [
-        token,
-        px(leaseMs),
-        rejected ? (keep ? 'keep' : 'delete') : '',
-        rejected ? fingerprint(rejected) : '',
-      ],
-    }));
+    const calls = requests.map((request) => this.acquireCall(request));
     return (await this.scripts('strataAcquire', calls)).map((answer) =>
       answer instanceof Error ? answer : acquired(answer),
     );
   }
 
-  private async fillAll(requests: readonly FillRequest[]): Promise<(boolean | Error)[]> {
-    const calls = requests.map(({ key, token, value, ttlMs }) => ({
+  private acquireCall({ key, token, leaseMs, rejected, keep }: AcquireRequest): ScriptCall {
+    const mode = rejected ? (keep ? 'keep' : 'delete') : '';
+    return {
       keys: this.entryKeys(key),
-      args: [token, value, px(ttlMs)],
-    }));
-    const size = ({ args }: { args: (string | Buffer)[] }): number => args[1]?.length ?? 0;
-    return (await this.scripts('strataFill', calls, size)).map((answer) =>
+      args: [token, px(leaseMs), mode, rejected ? fingerprint(rejected) : ''],
+    };
+  }
+
+  private async fillOne(request: FillRequest): Promise<boolean> {
+    return (await this.script('strataFill', this.fillCall(request))) === 1;
+  }
+
+  private async fillAll(requests: readonly FillRequest[]): Promise<(boolean | Error)[]> {
+    const calls = requests.map((request) => this.fillCall(request));
+    return (await this.scripts('strataFill', calls)).map((answer) =>
       answer instanceof Error ? answer : answer === 1,
     );
+  }
+
+  private fillCall({ key, token, value, ttlMs }: FillRequest): ScriptCall {
+    return { keys: this.entryKeys(key), args: [token, value, px(ttlMs)] };
   }
 
   private script(name: ScriptName, call: ScriptCall): Promise<unknown> {
     return this.commands.run((client) => runScript(client, name, call));
   }
 
-  /** Each call's answer, or the error in its place; rejects when nothing can be sent. */
-  private async scripts<C extends ScriptCall>(
-    name: ScriptName,
-    calls: readonly C[],
-    bytesOf?: (call: C) => number,
-  ): Promise<unknown[]> {
-    const [first] = calls;
-    if (calls.length === 1 && first) return [await this.script(name, first)];
+  /** Each call's answer, or the error in its place. A part that nobody answers ends it: a hung server costs one timeout. */
+  private async scripts(name: ScriptName, calls: readonly ScriptCall[]): Promise<unknown[]> {
     const answers: unknown[] = [];
-    for (const part of chunks(calls, CHUNK, bytesOf, CHUNK_BYTES)) {
-      const results = await this.commands.runAll((client) => runScripts(client, name, part));
+    for (const part of chunks(calls, CHUNK, argBytes, CHUNK_BYTES)) {
+      const results = await this.commands.runAll((client) => runScripts(client, name, part), part.length);
       for (const result of results) answers.push(result);
+      const [first] = results;
+      if (first instanceof Error && results.every((result) => result instanceof Error))
+        while (answers.length < calls.length) answers.push(first);
+      if (answers.length === calls.length) break;
     }
     return answers;
   }
@@ -313,6 +323,10 @@ class RedisTier implements RemoteTier {
 function acquired(answer: unknown): Acquired {
   if (Buffer.isBuffer(answer)) return { outcome: 'value', value: answer };
   return { outcome: answer === 1 ? 'granted' : answer === 2 ? 'busy' : 'fenced' };
+}
+
+function argBytes({ args }: ScriptCall): number {
+  return args.reduce<number>((sum, arg) => sum + (typeof arg === 'number' ? 8 : arg.length), 0);
 }
 
 function fingerprint(value: Buffer): Buffer {

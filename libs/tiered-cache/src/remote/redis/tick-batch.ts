@@ -11,8 +11,14 @@ interface Waiting<Q, A> {
 export class TickBatch<Q, A> {
   private waiting: Waiting<Q, A>[] = [];
 
-  /** `run` answers in order; an Error in its place rejects that one, a rejection all of them. */
-  constructor(private readonly run: (requests: Q[]) => Promise<(A | Error)[]>) {}
+  /**
+   * `many` answers in order; an Error in its place rejects that one, a rejection all of them. `one` serves a request
+   * that stayed alone.
+   */
+  constructor(
+    private readonly one: (request: Q) => Promise<A>,
+    private readonly many: (requests: Q[]) => Promise<(A | Error)[]>,
+  ) {}
 
   add(request: Q): Promise<A> {
     return new Promise<A>((resolve, reject) => {
@@ -23,7 +29,12 @@ export class TickBatch<Q, A> {
   private readonly flush = (): void => {
     const batch = this.waiting;
     this.waiting = [];
-    this.run(batch.map(({ request }) => request)).then(
+    if (batch.length === 1) {
+      const { request, resolve, reject } = batch[0]!;
+      this.one(request).then(resolve, reject);
+      return;
+    }
+    this.many(batch.map(({ request }) => request)).then(
       (answers) => {
         for (let i = 0; i < batch.length; i++) {
           const answer = answers[i];
