@@ -492,6 +492,18 @@ describe('a fleet of nodes', () => {
     await until(async () => (await two.warming.trigger()).every(({ skipped }) => skipped === undefined));
   });
 
+  it('warms all the same while the shared tier is away', async () => {
+    const hub = new InProcessHub();
+    const strategy: WarmingStrategy = {
+      name: 'shared',
+      cron: false,
+      warm: () => [{ namespace: 'instruments', id: 'AAPL', load: () => 1 }],
+    };
+    const { warming } = await join(hub, strategy);
+    hub.down();
+    expect(await warming.trigger()).toEqual([expect.objectContaining({ success: true, itemsProcessed: 1 })]);
+  });
+
   it('loads each entry once at start-up, although each node warms its own memory', async () => {
     const hub = new InProcessHub();
     let loads = 0;
