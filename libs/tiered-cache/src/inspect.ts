@@ -45,7 +45,7 @@ export async function countSelection(
       : [...wholly.map((name) => `${name}:`), ...selection.patterns.map(literalPrefix)];
     for (const key of selection.keys) if ((await remote.run((tier) => tier.get(key))) !== null) seen.add(key);
     for (const prefix of prefixes) {
-      for await (const batch of remote.tier.scan(prefix)) {
+      for await (const batch of remote.scan(prefix)) {
         if (seen.size >= limit) {
           truncated = true;
           break;

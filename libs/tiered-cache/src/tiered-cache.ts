@@ -75,6 +75,7 @@ export class TieredCache {
         ? null
         : new GuardedRemote(
             resolved.remote,
+            clock,
             () => recorder.shared.errors++,
             (circuit) => this.announceRemote(circuit),
           );

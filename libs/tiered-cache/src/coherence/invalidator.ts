@@ -92,8 +92,7 @@ export class Invalidator {
     const matches = globMatcher(pattern);
     let deleted = 0;
     if (core.remote !== null) {
-      const { tier } = core.remote;
-      for await (const keys of tier.scan(literalPrefix(pattern))) {
+      for await (const keys of core.remote.scan(literalPrefix(pattern))) {
         const found = keys.filter(matches);
         deleted += found.length;
         if (found.length > 0) await core.remote.run((remote) => remote.invalidate({ keys: found, tags: [] }));

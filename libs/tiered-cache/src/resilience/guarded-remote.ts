@@ -2,14 +2,24 @@ import {
   BrokenCircuitError,
   CircuitState,
   ConsecutiveBreaker,
-  ExponentialBackoff,
+  type IBackoff,
   circuitBreaker,
   handleAll,
 } from 'cockatiel';
+import type { Clock } from '../clock.js';
 import { RemoteUnavailableError } from '../errors.js';
-import type { RemoteTier } from '../remote/remote-tier.js';
+import type { EntryKey, RemoteTier } from '../remote/remote-tier.js';
 
 export type CircuitName = 'closed' | 'open' | 'half-open';
+
+const FIRST_PAUSE_MS = 50;
+const LONGEST_PAUSE_MS = 500;
+
+/**
+ * cockatiel times an open circuit by the wall clock, which may be set back by hours. So it never waits by itself, and
+ * `probe` asks the monotonic clock.
+ */
+const NEVER_WAIT: IBackoff<unknown> = { duration: -Infinity, next: () => NEVER_WAIT };
 
 /**
  * The circuit breaker around the shared tier. One failed or timed-out command opens it; while it is open commands
@@ -18,17 +28,28 @@ export type CircuitName = 'closed' | 'open' | 'half-open';
  */
 export class GuardedRemote {
   private readonly breaker;
+  /** Monotonic ms: an open circuit is not tested before. */
+  private testAt = -Infinity;
+  private pauseMs = FIRST_PAUSE_MS;
 
   constructor(
     readonly tier: RemoteTier,
+    private readonly clock: Clock,
     private readonly onFailure: (error: unknown) => void,
     onCircuit: (state: CircuitName) => void,
   ) {
     this.breaker = circuitBreaker(handleAll, {
-      halfOpenAfter: new ExponentialBackoff({ initialDelay: 50, maxDelay: 500 }),
+      halfOpenAfter: NEVER_WAIT,
       breaker: new ConsecutiveBreaker(1),
     });
-    this.breaker.onStateChange((state) => onCircuit(name(state)));
+    this.breaker.onStateChange((state) => {
+      if (state === CircuitState.Closed) this.pauseMs = FIRST_PAUSE_MS;
+      if (state === CircuitState.Open) {
+        this.testAt = clock.monotonic() + this.pauseMs;
+        this.pauseMs = Math.min(LONGEST_PAUSE_MS, this.pauseMs * 2);
+      }
+      onCircuit(name(state));
+    });
   }
 
   get circuit(): CircuitName {
@@ -46,10 +67,22 @@ export class GuardedRemote {
     return this.probe(command);
   }
 
+  /** The walk over keys, every step of it a command. @throws RemoteUnavailableError */
+  async *scan(prefix: string): AsyncIterable<EntryKey[]> {
+    const walk = this.tier.scan(prefix)[Symbol.asyncIterator]();
+    for (;;) {
+      const step = await this.run(() => walk.next());
+      if (step.done === true) return;
+      yield step.value;
+    }
+  }
+
   /** A command of the background, which may test an open circuit. @throws RemoteUnavailableError */
   async probe<R>(command: (tier: RemoteTier) => Promise<R>): Promise<R> {
     // Not connected is known without asking, and no reason to doubt the connection that will come.
     if (this.tier.state !== 'ready') throw new RemoteUnavailableError('The shared tier is not connected.');
+    if (this.breaker.state === CircuitState.Open && this.clock.monotonic() < this.testAt)
+      throw new RemoteUnavailableError('The circuit is open.');
     try {
       return await this.breaker.execute(() => command(this.tier));
     } catch (error) {
