@@ -69,9 +69,9 @@ export class GuardedRemote {
 
   /** The walk over keys, every step of it a command. @throws RemoteUnavailableError */
   async *scan(prefix: string): AsyncIterable<EntryKey[]> {
-    const walk = this.tier.scan(prefix)[Symbol.asyncIterator]();
+    let walk: AsyncIterator<EntryKey[]> | undefined;
     for (;;) {
-      const step = await this.run(() => walk.next());
+      const step = await this.run((tier) => (walk ??= tier.scan(prefix)[Symbol.asyncIterator]()).next());
       if (step.done === true) return;
       yield step.value;
     }
