@@ -27,7 +27,7 @@ export class ClassRegistry {
     if (typeof entry !== 'object' || entry === null) {
       throw new InvalidOptionsError(option, entry, '{ name, type, serialise?, deserialise? }');
     }
-    const { name, type, serialise, deserialise } = entry;
+    const { name, type } = entry;
     if (typeof name !== 'string' || name === '' || RESERVED.has(name)) {
       throw new InvalidOptionsError(
         `${option}.name`,
@@ -45,7 +45,8 @@ export class ClassRegistry {
     ) {
       throw new InvalidOptionsError(`${option}.type`, type, 'a class with a prototype of its own');
     }
-    for (const [part, fn] of Object.entries({ serialise, deserialise })) {
+    for (const part of ['serialise', 'deserialise'] as const) {
+      const fn: unknown = entry[part];
       if (fn !== undefined && typeof fn !== 'function')
         throw new InvalidOptionsError(`${option}.${part}`, fn, 'a function');
     }

@@ -142,10 +142,11 @@ function classData(
   stack: readonly Frame[],
   step: PropertyKey,
 ): unknown {
-  const { name, serialise, deserialise } = registered;
-  if (serialise) {
-    const data = serialise(value);
-    if (deserialise || (typeof data === 'object' && data !== null && isPlainObject(data))) return data;
+  const { name } = registered;
+  if (registered.serialise) {
+    const data = registered.serialise(value);
+    if (registered.deserialise || (typeof data === 'object' && data !== null && isPlainObject(data)))
+      return data;
     return fail(`a ${name}, which without deserialise must serialise to a plain object`, stack, step);
   }
   if (hasInternalState(value))

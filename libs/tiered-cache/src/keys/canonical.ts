@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { types } from 'node:util';
 import { InvalidKeyError } from '../errors.js';
 import { builtinOf, hasInternalState, isPlainObject } from '../codec/types.js';
 

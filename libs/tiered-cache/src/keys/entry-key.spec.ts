@@ -16,7 +16,7 @@ const seed = Number(process.env.FC_SEED ?? randomInt(2 ** 31));
 const anyId = fc
   .array(
     fc.oneof(
-      fc.constantFrom(...'{}%~:*?[]\\u0aAé中'),
+      fc.constantFrom(...Array.from('{}%~:*?[]\\u0aAé中')),
       fc.integer({ min: 0, max: 0xffff }).map((unit) => String.fromCharCode(unit)),
     ),
     { minLength: 1, maxLength: 40 },

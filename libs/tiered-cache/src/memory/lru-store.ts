@@ -17,14 +17,11 @@ export function createLruStore<N extends MemoryNode>(options: MemoryStoreOptions
 class LruStore<N extends MemoryNode> implements MemoryStore<N> {
   readonly #nodes: LRUCache<string, N>;
   readonly #wheel = new ExpiryWheel();
-  readonly #maxBytes: number;
-  readonly #onRemoval: MemoryStoreOptions<N>['onRemoval'];
 
-  constructor({ maxEntries, maxBytes, onRemoval }: MemoryStoreOptions<N>) {
+  constructor(private readonly options: MemoryStoreOptions<N>) {
+    const { maxEntries, maxBytes } = options;
     requirePositive('l1.maxEntries', maxEntries);
     requirePositive('l1.maxBytes', maxBytes);
-    this.#maxBytes = maxBytes;
-    this.#onRemoval = onRemoval;
     this.#nodes = new LRUCache<string, N>({
       max: maxEntries,
       maxSize: maxBytes,
@@ -33,7 +30,7 @@ class LruStore<N extends MemoryNode> implements MemoryStore<N> {
         if (reason === 'evict') this.#wheel.remove(key);
       },
       disposeAfter: (node, key, reason) => {
-        if (reason === 'evict') onRemoval?.(key, node, 'evict');
+        if (reason === 'evict') options.onRemoval?.(key, node, 'evict');
       },
     });
   }
@@ -50,7 +47,7 @@ class LruStore<N extends MemoryNode> implements MemoryStore<N> {
     // lru-cache wants a positive integer, and takes a replaced node's size anew only when it is another object.
     const size = node.bytes >= 1 ? Math.ceil(node.bytes) : 1;
     if (this.#nodes.peek(key) === node) this.#nodes.delete(key);
-    if (!(size <= this.#maxBytes)) {
+    if (!(size <= this.options.maxBytes)) {
       // What was there under this key is replaced all the same: the caller has a newer value.
       this.delete(key);
       return false;
@@ -89,7 +86,7 @@ class LruStore<N extends MemoryNode> implements MemoryStore<N> {
       }
       this.#nodes.delete(key);
       left++;
-      this.#onRemoval?.(key, node, 'expire');
+      this.options.onRemoval?.(key, node, 'expire');
     }
     return left;
   }
