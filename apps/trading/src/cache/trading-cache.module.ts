@@ -1,10 +1,10 @@
 import { type DynamicModule, Module } from '@nestjs/common';
-import { cacheOptionsFromEnv, CacheModule } from 'nestjs-strata';
+import { cacheOptionsFromEnv, CacheModule, ttlProfilesFromEnv } from 'nestjs-strata';
 import { CacheAdminModule } from 'nestjs-strata/admin';
 import { CacheTypeOrmModule } from 'nestjs-strata/typeorm';
 import { CacheWarmingModule, warmingOptionsFromEnv } from 'nestjs-strata/warming';
 import { CacheBoot } from './cache-boot.js';
-import { TRADING_NAMESPACES } from './trading-namespaces.js';
+import { demoNamespaces } from './demo-namespaces.js';
 
 /** The cache and its features: entity subscribers, warming, and the admin routes under /admin/cache. */
 @Module({})
@@ -15,7 +15,10 @@ export class TradingCacheModule {
       imports: [
         CacheModule.forRootAsync({
           isGlobal: true,
-          useFactory: () => ({ ...cacheOptionsFromEnv(env), namespaces: TRADING_NAMESPACES }),
+          useFactory: () => ({
+            ...cacheOptionsFromEnv(env),
+            namespaces: demoNamespaces(ttlProfilesFromEnv(env)),
+          }),
         }),
         CacheTypeOrmModule.forRoot(),
         CacheWarmingModule.forRootAsync({ useFactory: () => warmingOptionsFromEnv(env) }),

@@ -11,6 +11,7 @@ import {
 } from './instrument.dto.js';
 import { Instrument } from './instrument.entity.js';
 import { findInstruments, listKey } from './instrument.query.js';
+import { instrumentTags } from './instrument.tags.js';
 import { type InstrumentPage, instrumentView, type InstrumentView } from './instrument.view.js';
 
 /** Reads are cached for an hour; writes need no word about the cache, as the entity says what it stands for. */
@@ -22,7 +23,7 @@ export class InstrumentService {
   @Cacheable({
     namespace: 'instruments',
     key: (symbol) => symbol,
-    tags: (symbol) => [`symbol:${normalizeSymbol(symbol)}`],
+    tags: instrumentTags,
   })
   find(symbol: string): Promise<InstrumentView | null> {
     return this.read(symbol);

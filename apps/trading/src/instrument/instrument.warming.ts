@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
-import { WarmCache, type WarmItem, type WarmingStrategy } from 'nestjs-strata/warming';
+import { WarmCache, type WarmEntry, type WarmingStrategy } from 'nestjs-strata/warming';
 import { InstrumentService } from './instrument.service.js';
+import { instrumentTags } from './instrument.tags.js';
 
 const MOST_TRADED = 50;
 
@@ -10,18 +11,16 @@ const MOST_TRADED = 50;
  */
 @Injectable()
 @WarmCache('instrument-cache')
-export class InstrumentWarming implements Pick<WarmingStrategy, 'namespaces' | 'warm' | 'load'> {
-  /** What `load` can load when the admin asks for explicit keys. */
-  readonly namespaces = ['instruments'];
-
+export class InstrumentWarming implements Pick<WarmingStrategy, 'warm'> {
   constructor(private readonly instruments: InstrumentService) {}
 
-  async warm(): Promise<WarmItem[]> {
+  async warm(): Promise<WarmEntry[]> {
     const symbols = await this.instruments.topByVolume(MOST_TRADED);
-    return symbols.map((symbol) => () => this.instruments.find(symbol));
-  }
-
-  load({ id }: { id: string }): unknown {
-    return this.instruments.read(id);
+    return symbols.map((symbol) => ({
+      namespace: 'instruments',
+      id: symbol,
+      load: () => this.instruments.read(symbol),
+      options: { tags: instrumentTags(symbol) },
+    }));
   }
 }

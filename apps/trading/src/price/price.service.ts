@@ -4,6 +4,7 @@ import { Repository } from 'typeorm';
 import { Cacheable, CachePut } from 'nestjs-strata';
 import { normalizeSymbol } from '../http/symbol.js';
 import { Instrument } from '../instrument/instrument.entity.js';
+import { instrumentTags } from '../instrument/instrument.tags.js';
 import { type CreateTickDto } from './price.dto.js';
 import { PriceTick } from './price-tick.entity.js';
 import { type PriceView } from './price.view.js';
@@ -17,11 +18,7 @@ export class PriceService {
   ) {}
 
   /** Null when the instrument, or any price of it, is missing. */
-  @Cacheable({
-    namespace: 'prices',
-    key: (symbol) => symbol,
-    tags: (symbol) => [`symbol:${normalizeSymbol(symbol)}`],
-  })
+  @Cacheable({ namespace: 'prices', key: (symbol) => symbol, tags: instrumentTags })
   latest(symbol: string): Promise<PriceView | null> {
     return this.readLatest(symbol);
   }
@@ -41,7 +38,7 @@ export class PriceService {
   @CachePut({
     namespace: 'prices',
     key: (_price, symbol) => symbol,
-    tags: (symbol) => [`symbol:${normalizeSymbol(symbol)}`],
+    tags: instrumentTags,
   })
   async record(symbol: string, tick: CreateTickDto): Promise<PriceView> {
     const instrument = await this.instruments.findOne({
