@@ -45,6 +45,14 @@ describe('who may enter the admin endpoints', () => {
     }
   });
 
+  it('read-only comes from the environment, and must be a yes or no', () => {
+    expect(resolveAdminOptions({}, exposed, { CACHE_ADMIN_READ_ONLY: '1' }).readOnly).toBe(true);
+    expect(resolveAdminOptions({}, exposed, { CACHE_ADMIN_READ_ONLY: '' }).readOnly).toBe(false);
+    expect(() => resolveAdminOptions({}, exposed, { CACHE_ADMIN_READ_ONLY: 'maybe' })).toThrow(
+      'CACHE_ADMIN_READ_ONLY',
+    );
+  });
+
   it.each([
     [{ allowedOrigins: ['ops.example.com'] }, 'admin.allowedOrigins'],
     [{ readOnly: 'yes' as never }, 'admin.readOnly'],

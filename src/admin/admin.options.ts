@@ -1,5 +1,6 @@
 import type { CanActivate, InjectionToken, ModuleMetadata, Type } from '@nestjs/common';
 import { InvalidOptionsError } from '#tiered-cache';
+import type { CacheEnvVariable } from '../cache.env.js';
 
 /** Known when the module is imported, because routes and guards are metadata of a class. */
 export interface CacheAdminRouteOptions extends Pick<ModuleMetadata, 'imports'> {
@@ -40,6 +41,23 @@ export interface CacheAdminModuleAsyncOptions extends CacheAdminRouteOptions {
   useClass?: Type<CacheAdminOptionsFactory>;
   useExisting?: InjectionToken<CacheAdminOptionsFactory>;
 }
+
+/** Every variable that the admin endpoints read, for `.env.example` and the documentation. */
+export const ADMIN_ENV: readonly CacheEnvVariable[] = [
+  {
+    name: 'CACHE_ADMIN_TOKEN',
+    unit: 'text',
+    default: '',
+    meaning:
+      'bearer token of /admin/cache, 8 characters or more; without one: this machine only, and no boot in production',
+  },
+  {
+    name: 'CACHE_ADMIN_READ_ONLY',
+    unit: 'boolean',
+    default: 'false',
+    meaning: 'nothing can be invalidated or warmed by hand',
+  },
+];
 
 /** Who may enter. */
 export type AccessMode = 'token' | 'guard' | 'open' | 'loopback';
@@ -102,6 +120,14 @@ export function resolveAdminOptions(
       'in production a token (option or CACHE_ADMIN_TOKEN) or "guards" is required; "controllers: false" leaves the endpoints out',
     );
   }
-  const readOnly = options.readOnly ?? ['true', '1'].includes(env['CACHE_ADMIN_READ_ONLY']?.trim() ?? '');
+  const readOnly = options.readOnly ?? readOnlyFromEnv(env);
   return { mode, tokens, readOnly, allowedOrigins };
+}
+
+function readOnlyFromEnv(env: NodeJS.ProcessEnv): boolean {
+  const text = env['CACHE_ADMIN_READ_ONLY']?.trim().toLowerCase() || 'false';
+  if (!['true', 'false', '1', '0'].includes(text)) {
+    throw new InvalidOptionsError('CACHE_ADMIN_READ_ONLY', text, 'true, false, 1 or 0');
+  }
+  return text === 'true' || text === '1';
 }

@@ -1,4 +1,5 @@
 export { CacheAdminModule } from './admin.module.js';
+export { ADMIN_ENV } from './admin.options.js';
 export type {
   CacheAdminModuleAsyncOptions,
   CacheAdminModuleOptions,

@@ -4,7 +4,6 @@ import type { CacheService } from '../cache.service.js';
 import type { WarmingJob, WarmingMetrics, WarmingPort, WarmingReport, WarmingRequest } from '../features.js';
 import { looksCold } from './cold-check.js';
 import { LoadGate } from './load-gate.js';
-import { renewing } from './renewing.js';
 import type { WarmingReason, WarmingStrategy } from './strategy.js';
 import type { StrategyDiscovery } from './strategy-discovery.js';
 import { checkStrategy, StrategyRecord } from './strategy-record.js';
@@ -257,7 +256,6 @@ export class CacheWarming implements WarmingPort, OnApplicationBootstrap, Before
       cache: this.cache,
       gate: this.#gate,
       signal: this.#stop.signal,
-      renewing,
     });
   }
 

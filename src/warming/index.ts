@@ -16,6 +16,7 @@ export {
 } from './warm-cache.decorator.js';
 export { CacheWarmingModule } from './warming.module.js';
 export {
+  WARMING_ENV,
   warmingOptionsFromEnv,
   type CacheWarmingModuleAsyncOptions,
   type CacheWarmingModuleOptions,

@@ -63,7 +63,7 @@ export function checkStrategy(strategy: WarmingStrategy): void {
   if (strategy.namespaces?.length && typeof strategy.load !== 'function') {
     throw new InvalidOptionsError(
       'warming.strategy.load',
-      strategy.load,
+      typeof strategy.load,
       'a method, as namespaces are named',
     );
   }

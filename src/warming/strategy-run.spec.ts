@@ -34,7 +34,6 @@ function runOf(
     cache: cache as never,
     gate: new LoadGate({ maxConcurrent: 5 }),
     signal: new AbortController().signal,
-    renewing: (work) => work(),
     ...rest,
   });
   return { run, cache };

@@ -14,8 +14,6 @@ export interface RunDependencies {
   cache: CacheService;
   gate: LoadGate;
   signal: AbortSignal;
-  /** Runs a function so that the cached methods it calls load anew. */
-  renewing: <T>(work: () => T) => T;
 }
 
 type Key = { namespace: string; id: string };
@@ -119,7 +117,7 @@ export class StrategyRun implements WarmingContext {
     try {
       await this.deps.gate.pace(this.signal);
       if (isWarmEntry(item)) await this.#store(item);
-      else if (typeof item === 'function') await (this.fresh ? this.deps.renewing(item) : item());
+      else if (typeof item === 'function') await item(this);
       else throw new TypeError('a warming item is { namespace, id, load } or a function');
       this.itemsProcessed += 1;
     } catch (error) {

@@ -14,10 +14,11 @@ export interface WarmEntry<T = unknown> {
 }
 
 /**
- * A piece of work: an entry, or a function that warms one thing by itself. A function that calls a `@Cacheable`
- * method is run so that the method loads anew: `() => this.instruments.findOne('AAPL')`.
+ * A piece of work: an entry, or a function that warms one thing by itself. A `@Cacheable` method that such a function
+ * calls answers from the cache while its entry is good: that fills gaps, and only entries are renewed. The `load` of an
+ * entry asks the source, not the cached method of the same key, which would wait for itself.
  */
-export type WarmItem = WarmEntry | (() => unknown);
+export type WarmItem = WarmEntry | ((context: WarmingContext) => unknown);
 
 /**
  * What `warm` may answer: nothing (it has done the work itself, by calling cached methods or `context.refresh`),

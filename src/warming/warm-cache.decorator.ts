@@ -12,8 +12,9 @@ type CallList =
 
 export interface WarmCallsOptions<S = unknown> extends WarmCacheOptions {
   /**
-   * The decorated method is a cached one: it is called once per list of arguments, and loads anew. `[[]]` calls it
-   * once, without arguments; a function is handed the instance.
+   * The decorated method is a cached one: it is called once per list of arguments, which fills what is missing or has
+   * expired (what is still good is not renewed). `[[]]` calls it once, without arguments; a function is handed the
+   * instance.
    */
   calls: Calls<S>;
 }
@@ -44,7 +45,7 @@ export function WarmCache(options: string | (WarmCacheOptions & { calls?: undefi
 export function WarmCache<S = any>(options: WarmCallsOptions<S>): MethodDecorator;
 export function WarmCache(options: string | WarmCacheMetadata): WarmCacheDecorator & MethodDecorator {
   const metadata: WarmCacheMetadata = typeof options === 'string' ? { name: options } : options;
-  return SetMetadata(WARM_CACHE, metadata) as unknown as WarmCacheDecorator & MethodDecorator;
+  return SetMetadata(WARM_CACHE, metadata);
 }
 
 /** Reads what `@WarmCache` wrote on a class or a method. */

@@ -71,7 +71,7 @@ export class WarmingJobs {
   }
 
   clear(): void {
-    for (const name of [...this.#jobs.keys()]) this.remove(name);
+    for (const name of this.#jobs.keys()) this.remove(name);
   }
 
   #create(name: string, expression: string, utc: boolean, onTick: () => Promise<void>): CronJob {
@@ -79,7 +79,7 @@ export class WarmingJobs {
     // The job must not keep a process alive that has nothing else to do.
     const zone = utc ? { timeZone: 'UTC' } : this.timeZone ? { timeZone: this.timeZone } : {};
     try {
-      return CronJob.from({ ...common, ...zone, unrefTimeout: true }) as CronJob;
+      return CronJob.from({ ...common, ...zone, unrefTimeout: true });
     } catch (error) {
       throw new InvalidOptionsError(
         'warming.cron',

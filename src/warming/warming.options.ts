@@ -1,5 +1,6 @@
 import type { InjectionToken, ModuleMetadata, Type } from '@nestjs/common';
 import { InvalidOptionsError } from '#tiered-cache';
+import type { CacheEnvVariable } from '../cache.env.js';
 import type { WarmingStrategy } from './strategy.js';
 
 export interface CacheWarmingOptions {
@@ -80,7 +81,29 @@ export function resolveWarmingOptions(
   return resolved;
 }
 
-/** CACHE_WARMING_ENABLED, CACHE_WARMING_INTERVAL (seconds), CACHE_WARMING_MAX_CONCURRENT. @throws InvalidOptionsError */
+/** Every variable that warming reads, for `.env.example` and the documentation. */
+export const WARMING_ENV: readonly CacheEnvVariable[] = [
+  {
+    name: 'CACHE_WARMING_ENABLED',
+    unit: 'boolean',
+    default: String(DEFAULTS.enabled),
+    meaning: 'warm at start-up and on schedule; the manual trigger works without',
+  },
+  {
+    name: 'CACHE_WARMING_INTERVAL',
+    unit: 'seconds',
+    default: String(DEFAULTS.intervalSeconds),
+    meaning: 'time between scheduled warmings',
+  },
+  {
+    name: 'CACHE_WARMING_MAX_CONCURRENT',
+    unit: 'loads',
+    default: String(DEFAULTS.maxConcurrent),
+    meaning: 'loads of warming at once, per process',
+  },
+];
+
+/** What the variables of WARMING_ENV say. @throws InvalidOptionsError */
 export function warmingOptionsFromEnv(env: NodeJS.ProcessEnv = process.env): CacheWarmingOptions {
   const options: CacheWarmingOptions = {};
   const enabled = env['CACHE_WARMING_ENABLED']?.trim().toLowerCase();
