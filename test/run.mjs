@@ -27,7 +27,7 @@ function jestArguments(passedOn) {
 
 /** Jest's exit code; a stop request ends it, and its services end with it. */
 async function runJest(summaryFile, stop) {
-  const jest = createRequire(join(ROOT, 'package.json')).resolve('jest/bin/jest.js');
+  const jest = createRequire(join(ROOT, 'package.json')).resolve('jest/bin/jest');
   const flags = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'];
   const child = launch(process.execPath, [jest, ...jestArguments(process.argv.slice(2))], {
     deathSignal: 'TERM',

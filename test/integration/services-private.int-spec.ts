@@ -84,8 +84,7 @@ describeWithServices('the services that are provided', () => {
           await cp(join(ROOT, name), join(checkout, name), { recursive: true });
         }
         await symlink(join(ROOT, 'node_modules'), join(checkout, 'node_modules'));
-        const { default: fs } = await import('node:fs');
-        fs.chmodSync(checkout, 0o755);
+        await chmod(checkout, 0o755);
         const services = await runScript(['apps/services/main.mjs'], {
           cwd: checkout,
           uid: UNPRIVILEGED,
