@@ -28,7 +28,7 @@ export interface FleetOptions extends Omit<TieredCacheOptions, 'remote' | 'clock
   idle?: boolean;
 }
 
-const made: TieredCache[] = [];
+const made: { cache: TieredCache; clock: VirtualClock }[] = [];
 
 /** Several nodes over one in-process hub, in virtual time; their logs are open and their clocks run. */
 export async function fleet({
@@ -51,7 +51,7 @@ export async function fleet({
         remote,
       }),
   );
-  made.push(...caches);
+  made.push(...caches.map((cache) => ({ cache, clock })));
   if (idle !== true) {
     for (const cache of caches) cache.start();
     await clock.pass(1);
@@ -71,13 +71,19 @@ export function embedded(options: Omit<FleetOptions, 'nodes' | 'hub'> = {}): {
     ...options,
     clock,
   }).start();
-  made.push(cache);
+  made.push({ cache, clock });
   return { clock, cache };
 }
 
 /** Call it in afterEach. */
 export async function closeFleets(): Promise<void> {
-  await Promise.all(made.splice(0).map((cache) => cache.close()));
+  const closing = made.splice(0).map(async ({ cache, clock }) => {
+    const closed = cache.close();
+    // A failed test may leave loads under way, for which `close` waits a while.
+    await clock.pass(6_000);
+    await closed;
+  });
+  await Promise.all(closing);
 }
 
 /** A promise to be settled by hand, for loaders that a test holds back. */

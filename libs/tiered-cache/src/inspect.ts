@@ -1,8 +1,10 @@
 import { type CacheCore, namespaceTag } from './cache-core.js';
+import type { EntryHeader } from './codec/codec.js';
 import { literalPrefix } from './coherence/invalidator.js';
 import { readHeader } from './codec/wire-header.js';
 import { CorruptEntryError } from './errors.js';
 import { globMatcher } from './keys/glob.js';
+import { tagsUnchanged } from './memory/node.js';
 import type { EntryKey } from './remote/remote-tier.js';
 
 /** What an invalidation selector comes down to. */
@@ -18,9 +20,13 @@ export interface Count {
   truncated: boolean;
 }
 
+/** Values fetched at once while counting. */
+const CHUNK = 100;
+
 /**
- * Counts the entries a selection covers, per namespace, by walking the keys of both tiers (never KEYS): for people,
- * not for hot paths. Tags are read off the headers.
+ * Counts the entries a selection covers, per namespace, by walking both tiers (never KEYS): for people, not for hot
+ * paths. An entry counts when it could still be served: leases, locks, and bytes whose tags were invalidated do not.
+ * @throws RemoteUnavailableError
  */
 export async function countSelection(
   core: CacheCore,
@@ -29,41 +35,59 @@ export async function countSelection(
   limit = 100_000,
 ): Promise<Count> {
   const matchers = selection.patterns.map((pattern) => globMatcher(pattern));
+  const covers = (key: EntryKey, tags: readonly string[]) =>
+    selection.keys.has(key) ||
+    matchers.some((matches) => matches(key)) ||
+    tags.some((tag) => selection.tags.has(tag));
   const seen = new Set<EntryKey>();
-  let truncated = false;
-  const byKey = (key: EntryKey) => selection.keys.has(key) || matchers.some((matches) => matches(key));
+  const monotonic = core.clock.monotonic();
   for (const [key, node] of core.l1.entries()) {
-    if (seen.size >= limit) break;
-    if (byKey(key) || node.tags.some(({ tag }) => selection.tags.has(tag))) seen.add(key);
+    if (monotonic >= node.staleUntil || node.delivery.isError || !tagsUnchanged(node)) continue;
+    const tags = node.tags.map(({ tag }) => tag);
+    if (covers(key, tags)) seen.add(key);
+    if (seen.size >= limit) return summary(seen, true);
   }
-  if (core.remote !== null && core.remote.usable) {
-    const { remote } = core;
-    const wholly = namespaces.filter((name) => selection.tags.has(namespaceTag(name)));
-    const otherTags = [...selection.tags].some((tag) => !wholly.some((name) => tag === namespaceTag(name)));
-    const prefixes = otherTags
-      ? ['']
-      : [...wholly.map((name) => `${name}:`), ...selection.patterns.map(literalPrefix)];
-    for (const key of selection.keys) if ((await remote.run((tier) => tier.get(key))) !== null) seen.add(key);
-    for (const prefix of prefixes) {
-      for await (const batch of remote.scan(prefix)) {
-        if (seen.size >= limit) {
-          truncated = true;
-          break;
-        }
-        const undecided = batch.filter((key) => {
-          if (!byKey(key) && !wholly.some((name) => key.startsWith(`${name}:`))) return true;
-          seen.add(key);
-          return false;
-        });
-        if (!otherTags || undecided.length === 0) continue;
-        const values = await remote.run((tier) => tier.getMany(undecided));
-        undecided.forEach((key, i) => {
-          if (values[i] !== null && tagsOfStored(values[i]!).some((tag) => selection.tags.has(tag)))
-            seen.add(key);
-        });
-      }
+  const { remote } = core;
+  if (remote === null || !remote.usable) return summary(seen, false);
+
+  const nonceOf = new Map<string, string>();
+  const look = async (keys: readonly EntryKey[]): Promise<void> => {
+    const unseen = keys.filter((key) => !key.startsWith('#') && !seen.has(key));
+    if (unseen.length === 0) return;
+    const values = await remote.run((tier) => tier.getMany(unseen));
+    const covered = new Map<EntryKey, EntryHeader>();
+    for (const [i, key] of unseen.entries()) {
+      const header = values[i] ? headerOf(values[i]) : null;
+      if (header !== null && core.clock.now() < header.staleUntil && covers(key, header.tags))
+        covered.set(key, header);
+    }
+    const unknown = new Set(
+      [...covered.values()].flatMap(({ tags }) => tags).filter((tag) => !nonceOf.has(tag)),
+    );
+    const nonces = unknown.size > 0 ? await remote.run((tier) => tier.nonces([...unknown])) : [];
+    [...unknown].forEach((tag, i) => nonceOf.set(tag, nonces[i]!));
+    for (const [key, { tags, nonces: vector }] of covered)
+      if (tags.every((tag, i) => nonceOf.get(tag) === vector[i])) seen.add(key);
+  };
+
+  await inChunks([...selection.keys], look);
+  for (const prefix of prefixesOf(selection, namespaces)) {
+    for await (const keys of remote.scan(prefix)) {
+      await inChunks(keys, look);
+      if (seen.size >= limit) return summary(seen, true);
     }
   }
+  return summary(seen, false);
+}
+
+/** Where entries of the selection may lie; a tag's may lie anywhere. */
+function prefixesOf({ tags, patterns }: Selection, namespaces: readonly string[]): string[] {
+  const wholly = namespaces.filter((name) => tags.has(namespaceTag(name)));
+  if (tags.size > wholly.length) return [''];
+  return [...wholly.map((name) => `${name}:`), ...patterns.map(literalPrefix)];
+}
+
+function summary(seen: ReadonlySet<EntryKey>, truncated: boolean): Count {
   const counts: Record<string, number> = {};
   for (const key of seen) {
     const namespace = key.slice(0, key.indexOf(':'));
@@ -72,11 +96,15 @@ export async function countSelection(
   return { counts, total: seen.size, truncated };
 }
 
-function tagsOfStored(value: Buffer): readonly string[] {
+async function inChunks(keys: readonly EntryKey[], look: (keys: EntryKey[]) => Promise<void>): Promise<void> {
+  for (let at = 0; at < keys.length; at += CHUNK) await look(keys.slice(at, at + CHUNK));
+}
+
+function headerOf(value: Buffer): EntryHeader | null {
   try {
-    return readHeader(value).tags;
+    return readHeader(value);
   } catch (error) {
-    if (error instanceof CorruptEntryError) return [];
+    if (error instanceof CorruptEntryError) return null;
     throw error;
   }
 }

@@ -237,10 +237,14 @@ export class TieredCache {
   async invalidate(selector: InvalidationSelector): Promise<InvalidationResult> {
     this.assertOpen();
     const { keys, tags, patterns } = this.select(selector);
-    const result = await this.paths.invalidator.send({ keys: [...keys], tags: [...tags] });
-    let { acknowledged } = result;
-    for (const pattern of patterns) acknowledged = (await this.invalidatePattern(pattern)) && acknowledged;
-    return { acknowledged, position: acknowledged ? result.position : null };
+    this.countInvalidations(selector);
+    let { acknowledged, position } = await this.paths.invalidator.send({ keys: [...keys], tags: [...tags] });
+    for (const pattern of patterns) {
+      const result = await this.paths.invalidator.sendPattern(pattern);
+      acknowledged &&= result.acknowledged;
+      position = result.position;
+    }
+    return { acknowledged, position: acknowledged ? position : null };
   }
 
   /** As `invalidate`, counting what goes by walking the keys; with `dryRun` nothing goes. */
@@ -314,27 +318,17 @@ export class TieredCache {
     if (selector.symbol !== undefined)
       for (const tag of checkedTags([`symbol:${selector.symbol.toUpperCase()}`])) tags.add(tag);
     const names = selector.all === true ? this.namespaces : (selector.namespaces ?? []);
-    for (const name of names) {
-      const { ns } = this.byName.get(this.namespace(name).name)!;
-      ns.counters.invalidations++;
-      tags.add(ns.tag);
-    }
-    for (const { namespace } of selector.keys ?? []) this.byName.get(namespace)!.ns.counters.invalidations++;
-    this.core.recorder.shared.invalidations +=
-      (selector.tags?.length ?? 0) + (selector.patterns?.length ?? 0);
+    for (const name of names) tags.add(this.byName.get(this.namespace(name).name)!.ns.tag);
     return { keys, tags, patterns: selector.patterns ?? [] };
   }
 
-  private async invalidatePattern(pattern: string): Promise<boolean> {
-    try {
-      await this.paths.invalidator.invalidatePattern(pattern);
-      return true;
-    } catch (error) {
-      this.core.pending.add({ keys: [], tags: [], pattern });
-      if (this.core.events.watched('invalidation-failed'))
-        this.core.events.emit('invalidation-failed', { keys: [], tags: [], error });
-      return false;
-    }
+  private countInvalidations(selector: InvalidationSelector): void {
+    const { keys = [], tags = [], patterns = [], user, symbol } = selector;
+    const named = selector.all === true ? this.namespaces : (selector.namespaces ?? []);
+    for (const name of [...keys.map(({ namespace }) => namespace), ...named])
+      this.core.recorder.namespace(name).invalidations++;
+    const people = [user, symbol].filter((one) => one !== undefined);
+    this.core.recorder.shared.invalidations += tags.length + patterns.length + people.length;
   }
 
   private countRemoval(key: string, reason: 'evict' | 'expire'): void {

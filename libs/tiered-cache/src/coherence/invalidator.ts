@@ -1,8 +1,9 @@
 import { type CacheCore, remoteLost } from '../cache-core.js';
+import { isKeyCharacter } from '../keys/escape.js';
 import { globMatcher } from '../keys/glob.js';
 import { tagsUnchanged } from '../memory/node.js';
 import type { InvalidationResult } from '../options.js';
-import type { EntryKey, LogRecord } from '../remote/remote-tier.js';
+import type { EntryKey, LogPosition, LogRecord } from '../remote/remote-tier.js';
 
 export interface Change {
   keys: readonly EntryKey[];
@@ -75,10 +76,11 @@ export class Invalidator {
         };
         await core.remote.run((tier) => tier.invalidate(change));
       }
-      for (const pattern of batch.patterns) await this.invalidatePattern(pattern);
+      for (const pattern of batch.patterns) await this.walk(pattern);
       answered();
       // What was loaded meanwhile under these keys was never stored; what another node stored may be read again.
       this.apply({ keys: batch.keys, tags: batch.tags }, 'local');
+      for (const pattern of batch.patterns) this.apply({ keys: [], tags: [], pattern }, 'local');
     } catch {
       // Counted by the guard; still pending, still bypassed, sent again with the next answer.
     } finally {
@@ -86,21 +88,38 @@ export class Invalidator {
     }
   }
 
-  /** Walks the shared tier's keys and deletes what matches; the record carries the pattern for the L1s. */
-  async invalidatePattern(pattern: string): Promise<number> {
+  /** As `send`, for all entries whose key matches a glob: walks the key space. */
+  async sendPattern(pattern: string): Promise<InvalidationResult> {
     const { core } = this;
-    const matches = globMatcher(pattern);
-    let deleted = 0;
-    if (core.remote !== null) {
-      for await (const keys of core.remote.scan(literalPrefix(pattern))) {
-        const found = keys.filter(matches);
-        deleted += found.length;
-        if (found.length > 0) await core.remote.run((remote) => remote.invalidate({ keys: found, tags: [] }));
-      }
-      await core.remote.run((remote) => remote.invalidate({ keys: [], tags: [], pattern }));
+    try {
+      const position = await this.walk(pattern);
+      this.apply({ keys: [], tags: [], pattern }, 'local');
+      return { acknowledged: true, position };
+    } catch (error) {
+      core.pending.add({ keys: [], tags: [], pattern });
+      this.apply({ keys: [], tags: [], pattern }, 'local');
+      if (core.events.watched('invalidation-failed'))
+        core.events.emit('invalidation-failed', { keys: [], tags: [], pattern, error });
+      return { acknowledged: false, position: null };
     }
-    this.apply({ keys: [], tags: [], pattern }, 'local');
-    return deleted;
+  }
+
+  /**
+   * Deletes what matches from the shared tier; the record carries the pattern for the L1s. Locks (`#lock:...`) are no
+   * entries.
+   * @throws RemoteUnavailableError
+   */
+  private async walk(pattern: string): Promise<LogPosition | null> {
+    const { remote } = this.core;
+    if (remote === null) return null;
+    const matches = globMatcher(pattern);
+    for await (const keys of remote.scan(literalPrefix(pattern))) {
+      const found = keys.filter((key) => !key.startsWith('#') && matches(key));
+      if (found.length > 0) await remote.run((tier) => tier.invalidate({ keys: found, tags: [] }));
+    }
+    const position = await remote.run((tier) => tier.invalidate({ keys: [], tags: [], pattern }));
+    this.rememberOwn(position);
+    return position;
   }
 
   private apply(change: Change, origin: 'local' | 'log'): void {
@@ -131,8 +150,12 @@ export class Invalidator {
   }
 }
 
-/** The part of a glob before its first wildcard, to narrow the walk. */
+/**
+ * The part of a glob before its first wildcard, escape or character that keys escape, to narrow the walk: as it stands
+ * in keys, and rather too short than too long.
+ */
 export function literalPrefix(pattern: string): string {
-  const at = pattern.search(/[*?]/);
-  return at < 0 ? pattern : pattern.slice(0, at);
+  let at = 0;
+  while (at < pattern.length && isKeyCharacter(pattern.charCodeAt(at))) at++;
+  return pattern.slice(0, at);
 }

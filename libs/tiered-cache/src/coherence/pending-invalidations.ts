@@ -1,3 +1,4 @@
+import { globMatcher } from '../keys/glob.js';
 import type { EntryKey } from '../remote/remote-tier.js';
 
 /** What has to reach the shared tier still. */
@@ -19,6 +20,7 @@ export class PendingInvalidations {
     tags: new Map<string, number>(),
     patterns: new Map<string, number>(),
   };
+  private matchers: ((key: EntryKey) => boolean)[] = [];
   private generation = 0;
 
   constructor(
@@ -32,22 +34,21 @@ export class PendingInvalidations {
     for (const tag of change.tags) this.counts.tags.set(tag, generation);
     if (change.pattern !== undefined) this.counts.patterns.set(change.pattern, generation);
     if (this.size > this.limit) this.collapse(generation);
+    this.matchers = this.matchersNow();
   }
 
   get size(): number {
     return this.counts.keys.size + this.counts.tags.size + this.counts.patterns.size;
   }
 
+  /** By itself or by a pattern. */
   hasKey(key: EntryKey): boolean {
-    return this.counts.keys.size > 0 && this.counts.keys.has(key);
+    if (this.counts.keys.size > 0 && this.counts.keys.has(key)) return true;
+    return this.matchers.length > 0 && this.matchers.some((matches) => matches(key));
   }
 
   hasTag(tag: string): boolean {
     return this.counts.tags.size > 0 && this.counts.tags.has(tag);
-  }
-
-  get patterns(): IterableIterator<string> {
-    return this.counts.patterns.keys();
   }
 
   /** All that is due now, and a function that strikes it off: what was added again meanwhile stays. */
@@ -61,8 +62,13 @@ export class PendingInvalidations {
     const answered = () => {
       for (const map of Object.values(this.counts) as Map<string, number>[])
         for (const [name, generation] of map) if (generation <= upTo) map.delete(name);
+      this.matchers = this.matchersNow();
     };
     return { batch, answered };
+  }
+
+  private matchersNow(): ((key: EntryKey) => boolean)[] {
+    return [...this.counts.patterns.keys()].map((pattern) => globMatcher(pattern));
   }
 
   private collapse(generation: number): void {

@@ -10,7 +10,12 @@ export interface CacheEvents {
     origin: 'local' | 'log';
   };
   /** The shared tier did not answer an invalidation: kept, bypassed here, and sent again. */
-  'invalidation-failed': { keys: readonly string[]; tags: readonly string[]; error: unknown };
+  'invalidation-failed': {
+    keys: readonly string[];
+    tags: readonly string[];
+    pattern?: string | undefined;
+    error: unknown;
+  };
   /** The shared tier's connection or the circuit changed. */
   remote: { state: string; circuit: string; reason: string | undefined };
   /** A background or graced load failed; the caller got a stale value, or nobody waited. */
