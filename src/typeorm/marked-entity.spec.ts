@@ -209,3 +209,23 @@ describe('marks', () => {
     expect(marksOf('an EntitySchema')).toEqual([]);
   });
 });
+
+describe('types', () => {
+  it('let only what fits compile', () => {
+    const unused = (): void => {
+      // @ts-expect-error no such column
+      CachedEntity<Coin>({ keys: { coins: (row) => row.symbl } });
+      // @ts-expect-error an object is no id
+      CachedEntity<Coin>({ keys: { coins: (row) => row.listing } });
+      // @ts-expect-error no such column
+      CachedEntity<Coin>({ listColumns: ['symbl'] });
+      // @ts-expect-error tags are strings
+      CachedEntity<Coin>({ tags: (row) => [row.id] });
+      // @ts-expect-error the mark of one entity on another
+      CachedEntity<Coin>({})(Owner);
+      CachedEntity<Coin>({ keys: (row) => [{ namespace: 'coins', id: row.symbol }] })(Coin);
+      CachedEntity({ keys: { coins: (row) => row['anything'] as string } })(Owner);
+    };
+    expect(unused).toBeDefined();
+  });
+});

@@ -1,7 +1,7 @@
 import { Inject, Injectable, Logger, type LoggerService, Module, type OnModuleInit } from '@nestjs/common';
 import { Test, type TestingModuleBuilder } from '@nestjs/testing';
 import { getDataSourceToken, TypeOrmModule } from '@nestjs/typeorm';
-import { Column, DataSource, Entity, PrimaryColumn } from 'typeorm';
+import { Column, DataSource, Entity, EventSubscriber, PrimaryColumn } from 'typeorm';
 import { CacheModule, CacheService, InjectCache } from '../../src/index.js';
 import {
   CachedEntity,
@@ -11,7 +11,16 @@ import {
   entityTag,
   rowTags,
 } from '../../src/typeorm/index.js';
-import { describeWithPostgres, freshDatabase } from '../support/services.js';
+import { startRedis } from '../../apps/services/index.mjs';
+import { describeWithPostgres, describeWithServices, freshDatabase } from '../support/services.js';
+
+const QUIET: LoggerService = {
+  log: () => {},
+  debug: () => {},
+  warn: () => {},
+  error: () => {},
+  fatal: () => {},
+};
 
 @Entity()
 @CachedEntity<Coin>({ keys: { coins: (row) => row.symbol } })
@@ -204,6 +213,32 @@ describeWithPostgres('CacheTypeOrmModule', () => {
     }
   });
 
+  it("hears a write whose event a host's subscriber answers with a throw", async () => {
+    @EventSubscriber()
+    class Thrower {
+      afterUpdate(): void {
+        throw new Error('host');
+      }
+    }
+    const host = TypeOrmModule.forRoot({
+      type: 'postgres',
+      url: database.url,
+      entities: [Coin],
+      subscribers: [Thrower],
+    });
+    const app = await boot([cache(), host, CacheTypeOrmModule.forRoot()]);
+    try {
+      const dataSource = app.get(DataSource);
+      expect(dataSource.subscribers).toHaveLength(2);
+      await app.get(CacheService).set('coins', 'BTC', 'old');
+      // Without a transaction the row is committed before anybody is told.
+      await expect(dataSource.getRepository(Coin).update('BTC', { name: 'x' })).rejects.toThrow('host');
+      expect(await app.get(CacheService).get('coins', 'BTC')).toBeUndefined();
+    } finally {
+      await app.close();
+    }
+  });
+
   describe('fails at boot, naming what is wrong', () => {
     const code = 'STRATA_INVALID_OPTIONS';
 
@@ -282,5 +317,57 @@ describeWithPostgres('CacheTypeOrmModule', () => {
     expect(lines.filter((line) => line.includes('Broken'))).toEqual([
       expect.stringMatching(/clears every namespace/),
     ]);
+  });
+});
+
+describeWithServices('writes while Redis is in trouble', () => {
+  it('take no longer than the limit when it hangs or dies, and none fails', async () => {
+    const database = await freshDatabase();
+    const redis = await startRedis();
+    const app = (
+      await Test.createTestingModule({
+        imports: [
+          CacheModule.forRoot({ redis: redis.url, namespaces: { coins: { ttl: '1h' } } }),
+          TypeOrmModule.forRoot({ type: 'postgres', url: database.url, entities: [Coin], synchronize: true }),
+          CacheTypeOrmModule.forRoot({ maxDelayMs: 50 }),
+        ],
+      })
+        .setLogger(QUIET)
+        .compile()
+    ).createNestApplication();
+    try {
+      await app.init();
+      const coins = app.get(DataSource).getRepository(Coin);
+      const cache = app.get(CacheService);
+      const slowest = async (round: string): Promise<number> => {
+        let worst = 0;
+        for (let i = 0; i < 5; i++) {
+          const name = `${round}${i}`;
+          const started = performance.now();
+          await coins.save({ symbol: 'BTC', name });
+          worst = Math.max(worst, performance.now() - started);
+          // Nor is the old value read for longer than the staleness bound.
+          const read = () =>
+            cache.getOrSet('coins', 'BTC', async () => (await coins.findOneBy({ symbol: 'BTC' }))?.name);
+          const deadline = started + 1_000;
+          while ((await read()) !== name && performance.now() < deadline)
+            await new Promise((resolve) => setTimeout(resolve, 10));
+          expect(await read()).toBe(name);
+        }
+        return worst;
+      };
+      await slowest('up');
+      process.kill(redis.pid, 'SIGSTOP');
+      // 50 ms of waiting; the rest is room for PostgreSQL on a busy machine.
+      expect(await slowest('hung')).toBeLessThan(50 + 450);
+      process.kill(redis.pid, 'SIGCONT');
+      await redis.kill();
+      expect(await slowest('dead')).toBeLessThan(50 + 450);
+      expect(app.get(CacheTypeOrmService).stats().sent).toBe(15);
+    } finally {
+      await app.close();
+      await redis.stop();
+      await database.drop();
+    }
   });
 });
