@@ -10,6 +10,7 @@ describe('trading demo: environment', () => {
       HOST: '127.0.0.1',
       NODE_INDEX: 1,
       STRATA_DEMO_SEED: false,
+      LOG_LEVEL: 'log',
     });
   });
 
@@ -19,6 +20,7 @@ describe('trading demo: environment', () => {
     [{ DATABASE_URL, PORT: '65536' }, 'PORT'],
     [{ DATABASE_URL, PORT: '80a' }, 'PORT'],
     [{ DATABASE_URL, NODE_INDEX: '0' }, 'NODE_INDEX'],
+    [{ DATABASE_URL, LOG_LEVEL: 'loud' }, 'LOG_LEVEL'],
     [{ DATABASE_URL, STRATA_DEMO_SEED: 'yes' }, 'STRATA_DEMO_SEED must be 1 or 0'],
   ])('refuses %j, naming the variable and showing no secret', (env, message) => {
     expect(() => readTradingConfig(env)).toThrow(message);

@@ -3,15 +3,16 @@ import { type Server } from 'node:http';
 import { type INestApplication, Logger } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { AppModule } from './app.module.js';
-import { readTradingConfig } from './config/trading.config.js';
+import { logLevels, readTradingConfig } from './config/trading.config.js';
 import { Shutdown } from './shutdown.js';
 
 /** One node of the demo. A runner that started it with an IPC channel learns its address when it listens. */
 async function main(): Promise<void> {
   const shutdown = new Shutdown();
-  const { HOST, NODE_INDEX, PORT } = readTradingConfig(process.env);
+  const { HOST, LOG_LEVEL, NODE_INDEX, PORT } = readTradingConfig(process.env);
   const app = await NestFactory.create<INestApplication<Server>>(AppModule.forRoot(process.env), {
     abortOnError: false,
+    logger: logLevels(LOG_LEVEL),
   });
   shutdown.watch(app);
   await app.listen(PORT, HOST);

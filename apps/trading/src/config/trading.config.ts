@@ -1,5 +1,18 @@
+import { type LogLevel } from '@nestjs/common';
 import { plainToInstance, Transform } from 'class-transformer';
-import { IsBoolean, IsInt, IsNotEmpty, IsString, Matches, Max, Min, validateSync } from 'class-validator';
+import {
+  IsBoolean,
+  IsIn,
+  IsInt,
+  IsNotEmpty,
+  IsString,
+  Matches,
+  Max,
+  Min,
+  validateSync,
+} from 'class-validator';
+
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'log', 'debug', 'verbose'] as const;
 
 /** What the demo reads from its environment itself; the cache reads its own variables (docs/demo.md). */
 export class TradingConfig {
@@ -28,6 +41,10 @@ export class TradingConfig {
   @Transform(({ value }) => (value === '1' || value === 'true' ? true : value === '0' ? false : value))
   @IsBoolean({ message: 'STRATA_DEMO_SEED must be 1 or 0' })
   STRATA_DEMO_SEED = false;
+
+  /** The least that is logged. 'debug' has a line for every operation of the cache, and costs accordingly. */
+  @IsIn(LOG_LEVELS)
+  LOG_LEVEL: (typeof LOG_LEVELS)[number] = 'log';
 }
 
 /** The name under which `ConfigService` knows the validated configuration. */
@@ -38,7 +55,7 @@ export const TRADING_CONFIG = 'trading';
  * @throws Error naming every wrong variable; never a value, as URLs carry passwords.
  */
 export function readTradingConfig(env: Record<string, string | undefined>): TradingConfig {
-  const known = ['DATABASE_URL', 'PORT', 'HOST', 'NODE_INDEX', 'STRATA_DEMO_SEED'];
+  const known = ['DATABASE_URL', 'PORT', 'HOST', 'NODE_INDEX', 'STRATA_DEMO_SEED', 'LOG_LEVEL'];
   const given = Object.fromEntries(known.flatMap((name) => (env[name] ? [[name, env[name]]] : [])));
   const config = plainToInstance(TradingConfig, given);
   const wrong = validateSync(config).flatMap((error) => Object.values(error.constraints ?? {}).slice(0, 1));
@@ -48,4 +65,9 @@ export function readTradingConfig(env: Record<string, string | undefined>): Trad
 
 function asInteger(value: unknown): unknown {
   return typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value;
+}
+
+/** That level and what is more urgent, as Nest wants it. */
+export function logLevels(least: TradingConfig['LOG_LEVEL']): LogLevel[] {
+  return LOG_LEVELS.slice(0, LOG_LEVELS.indexOf(least) + 1);
 }
