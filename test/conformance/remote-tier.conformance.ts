@@ -500,6 +500,7 @@ export function describeRemoteTier(
         expect(await b.getMany(keys)).toEqual(keys.map(() => null));
         const after = await b.nonces(tags);
         expect(after.filter((nonce, i) => nonce === before[i])).toEqual([]);
+        expect(new Set([...before, ...after]).size).toBe(2 * tags.length);
         const { records, end } = await readAll(b, from);
         expect(end.position).toBe(position);
         expect(records.flatMap((record) => record.keys).sort()).toEqual([...keys].sort());
