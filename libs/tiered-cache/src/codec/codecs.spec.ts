@@ -118,7 +118,7 @@ describe('the choice of codec', () => {
 
   it('is JSON for any JSON value, which then comes back strictly equal', () => {
     fc.assert(
-      fc.property(fc.jsonValue({ noUnicodeString: false } as never), (value) => {
+      fc.property(fc.jsonValue(), (value) => {
         const plain = JSON.parse(JSON.stringify(value)) as unknown; // fast-check's may hold -0
         fc.pre(!JSON.stringify(plain).includes('"__proto__":'));
         expect(codecFor(plain)).toBe(JSON_ID);
@@ -257,7 +257,7 @@ describe('values keep their type', () => {
         if (shown.includes('Invalid Date')) expect(inspect(back, { depth: 50 })).toBe(shown);
         else expect(back).toStrictEqual(value);
       }),
-      { seed, numRuns: 1_000 },
+      { seed, numRuns: 300 },
     );
   });
 });
@@ -476,7 +476,7 @@ describe('decoding', () => {
         for (const [at, byte] of edits) bytes[at] = byte;
         expect(reason(RICH_ID, bytes.toString())).toMatch(/accepted|payload/);
       }),
-      { seed, numRuns: 2_000 },
+      { seed, numRuns: 700 },
     );
   });
 

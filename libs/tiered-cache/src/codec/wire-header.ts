@@ -95,7 +95,6 @@ export function readHeader(buffer: Buffer): EntryHeader {
   const count = buffer.readUInt16LE(AT.tags);
   const stringsAt = FIXED_BYTES + count * 4;
   const payloadAt = size - buffer.readUInt32LE(AT.payload);
-  if (payloadAt < stringsAt) throw new CorruptEntryError('format');
   if (buffer.readUInt32LE(AT.crc) !== checksum(buffer)) throw new CorruptEntryError('checksum');
   const flags = buffer[3] as number;
   if (flags > FLAG_WIDE) throw new CorruptEntryError('format');

@@ -123,7 +123,10 @@ describe('what differs is told apart', () => {
   const nasty = fc.oneof(
     fc.constantFrom('', ',', '(', ')', '=', "'", '#1', '$null', 'a', 'a,b', "a','b", '1', '$hole', '~'),
     fc.constantFrom<unknown>(1, 0, NaN, 1n, true, null, undefined, 1.5),
-    fc.string({ unit: 'binary', maxLength: 5 }),
+    fc.string({
+      unit: fc.integer({ min: 0, max: 0xffff }).map((unit) => String.fromCharCode(unit)),
+      maxLength: 5,
+    }),
   );
   const value = fc.letrec((tie) => ({
     any: fc.oneof(
@@ -151,7 +154,7 @@ describe('what differs is told apart', () => {
       fc.property(parts, parts, (one, two) => {
         expect(hashParts(one) === hashParts(two)).toBe(isDeepStrictEqual(one, two));
       }),
-      { seed, numRuns: 3_000 },
+      { seed, numRuns: 1_000 },
     );
     // Pairs that differ in one leaf only are rarer at random: all of a sample against each other.
     const sample = fc.sample(parts, { seed, numRuns: 400 });
@@ -176,7 +179,7 @@ describe('what differs is told apart', () => {
       fc.property(parts, (one) => {
         expect(hashParts(shuffled(one) as unknown[])).toBe(hashParts(one));
       }),
-      { seed, numRuns: 1_000 },
+      { seed, numRuns: 300 },
     );
   });
 });

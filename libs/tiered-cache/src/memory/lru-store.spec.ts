@@ -237,6 +237,19 @@ describe('time', () => {
     expect(store.sweep(0)).toBe(0);
   });
 
+  it('spends no work of a sweep on what was evicted, deleted or never there', () => {
+    const { store } = storeOf(1);
+    const gone = node(10, 1_000);
+    for (let i = 0; i < SWEEP_LIMIT; i++) {
+      store.set(`evicted${i}`, node(10, 1_000));
+      store.set(`deleted${i}`, node(10, 1_000));
+      store.delete(`deleted${i}`);
+      store.reschedule(`absent${i}`, gone);
+    }
+    store.set('last', node(10, 1_000));
+    expect(store.sweep(3_000)).toBe(1);
+  });
+
   it('forgets the times of what was evicted and deleted, and keeps those of what came after', () => {
     const { store, removed } = storeOf(1);
     store.set('a', node(10, 5_000));
