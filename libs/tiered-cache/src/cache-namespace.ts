@@ -114,11 +114,10 @@ export class CacheNamespace<T = unknown> {
         loader,
         options,
       );
-      for (const [id, key] of missing) {
-        const value = loaded.get(asked.get(key)!);
-        if (value !== undefined) values.set(id, value as T);
-      }
+      for (const [id, key] of missing) values.set(id, loaded.get(asked.get(key)!) as T);
     }
+    // A cached undefined is an id that the loader does not know.
+    for (const [id, value] of values) if (value === undefined) values.delete(id);
     return values;
   }
 
@@ -136,8 +135,13 @@ export class CacheNamespace<T = unknown> {
     options?: SetOptions<T>,
   ): Promise<InvalidationResult> {
     this.assertOpen();
-    const all = [...entries].map(([id, value]) => ({ id, key: this.keys.key(id), value }));
-    return this.paths.ops.set(this.ns, all, options);
+    // The last of several values for one entry counts.
+    const byKey = new Map<EntryKey, { id: string; key: EntryKey; value: T }>();
+    for (const [id, value] of entries) {
+      const key = this.keys.key(id);
+      byKey.set(key, { id, key, value });
+    }
+    return this.paths.ops.set(this.ns, [...byKey.values()], options);
   }
 
   /** Is there a live entry, in any tier? */

@@ -4,7 +4,7 @@ import { RemoteUnavailableError } from '../errors.js';
 import type { GetOrSetOptions, ManyLoader } from '../options.js';
 import type { Acquired, EntryKey } from '../remote/remote-tier.js';
 import { promote } from './admit.js';
-import { type Lease, newToken } from './ask-shared.js';
+import { type Lease, newToken, releaseLease } from './ask-shared.js';
 import type { Delivery } from './delivery.js';
 import { Flight, type FlightTable } from './flights.js';
 import { judge } from './judge.js';
@@ -56,12 +56,11 @@ export class BatchRead {
         mode,
         newerThan: -Infinity,
       };
-      if (
-        mode === 'fresh' ||
-        ns.settings.consistency === 'strict' ||
-        this.flights.joinable(key) !== undefined
-      ) {
-        elsewhere.push(this.single.read(request).then((value) => void values.set(id, value)));
+      if (this.single.joins(request)) {
+        const joined = this.single.read(request).then((value) => void values.set(id, value));
+        // Met by the Promise.all below; until then, and when this batch fails first, it must not count as unhandled.
+        joined.catch(() => undefined);
+        elsewhere.push(joined);
         continue;
       }
       const flight = new Flight(this.core, key, tags, 0, this.core.clock.monotonic());
@@ -102,7 +101,8 @@ export class BatchRead {
       if (missing.length > 0) {
         const options = missing[0]!.request.options;
         const hardTimeoutMs = pick(options?.hardTimeout, ns.settings.hardTimeoutMs);
-        const load = () => loader(missing.map(({ id }) => id));
+        const keys = missing.map(({ flight }) => flight.key);
+        const load = () => this.single.whileCalling(keys, () => loader(missing.map(({ id }) => id)));
         const id = `(${missing.length} ids)`;
         const { value: loaded, loadMs } = await runLoader(this.core, {
           ns,
@@ -131,7 +131,8 @@ export class BatchRead {
       }
       return waiting;
     } catch (error) {
-      for (const { flight } of open) {
+      for (const { flight, lease } of open) {
+        if (lease !== null) void releaseLease(this.core, flight.key, lease.token);
         flight.fail(error);
         this.flights.end(flight);
         ns.counters.misses++;
@@ -163,7 +164,7 @@ export class BatchRead {
       for (const [i, wanted] of asked.entries()) {
         const raw = raws[i] ?? null;
         const verdict = raw === null ? null : await judge(core, ns, wanted.flight.marker, raw);
-        if (verdict?.kind === 'hit') {
+        if (verdict?.kind === 'hit' && wanted.request.mode === 'read') {
           promote(core, ns, wanted.flight.key, wanted.flight.marker, verdict.entry);
           settle(wanted, verdict.entry.delivery, 'l2-hit');
           continue;
@@ -196,7 +197,10 @@ export class BatchRead {
       const busy: Wanted[] = [];
       for (const [i, wanted] of misses.entries()) {
         const { outcome } = acquired[i] as Acquired;
-        if (outcome === 'granted' && nonces !== null) wanted.lease = { token: tokens[i]!, nonces };
+        if (outcome === 'granted') {
+          if (nonces !== null) wanted.lease = { token: tokens[i]!, nonces };
+          else void releaseLease(core, wanted.flight.key, tokens[i]!);
+        }
         if (outcome === 'busy' || outcome === 'value') busy.push(wanted);
         else missing.push(wanted);
       }

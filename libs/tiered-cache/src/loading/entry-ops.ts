@@ -27,6 +27,7 @@ export class EntryOps {
     const now = this.core.clock.monotonic();
     if (node === undefined || now >= node.expiresAt || !l1Serves(this.core, ns.settings, now))
       return undefined;
+    if (node.delivery.isError) return undefined; // an answer, but no entry
     return tagsUnchanged(node) ? node : undefined;
   }
 

@@ -1,4 +1,4 @@
-import { type CacheCore, l1Serves } from '../cache-core.js';
+import { type CacheCore, l1Serves, type NamespaceCore } from '../cache-core.js';
 import { ReentrantLoadError, RemoteUnavailableError } from '../errors.js';
 import { type L1Node, tagsUnchanged } from '../memory/node.js';
 import type { EntryKey } from '../remote/remote-tier.js';
@@ -17,6 +17,8 @@ const MAX_TAKEOVERS = 2;
 export class ReadThrough {
   /** Keys whose loader is in its synchronous part: the same key asked from in there calls through. */
   private readonly calling = new Set<EntryKey>();
+  /** Strict reads that wait for the flight before them: they share the next one, which is not sent yet. */
+  private readonly queued = new Map<EntryKey, Promise<Flight>>();
 
   constructor(
     private readonly core: CacheCore,
@@ -32,12 +34,29 @@ export class ReadThrough {
       return value;
     }
     const startedAt = this.core.clock.monotonic();
-    if (request.mode === 'read' && ns.settings.consistency !== 'strict') {
+    if (request.mode === 'read') {
       const flight = this.flights.joinable(key);
+      if (flight !== undefined && !joinsSentFlights(ns)) return this.readNext(flight, request, startedAt);
       if (flight !== undefined) return this.join(flight, request, startedAt);
     }
     const node = request.mode === 'read' ? this.staleNode(request) : undefined;
     return this.answer(this.launch(request, node, 0), request, startedAt);
+  }
+
+  /** Would this read join a load under way (or call through), rather than begin one? */
+  joins({ ns, key, mode }: ReadRequest): boolean {
+    if (this.calling.has(key)) return true;
+    return mode === 'read' && joinsSentFlights(ns) && this.flights.joinable(key) !== undefined;
+  }
+
+  /** Runs the synchronous part of a loader of `keys`. */
+  whileCalling<R>(keys: readonly EntryKey[], fn: () => R): R {
+    for (const key of keys) this.calling.add(key);
+    try {
+      return fn();
+    } finally {
+      for (const key of keys) this.calling.delete(key);
+    }
   }
 
   /** Reads anew in place of a flight that could not be finished, whose joiners get the same answer. */
@@ -100,32 +119,65 @@ export class ReadThrough {
    * @throws ReentrantLoadError
    */
   private async join(flight: Flight, request: ReadRequest, startedAt: number): Promise<unknown> {
-    const { ns, key, id, options } = request;
-    const hardMs = pick(options?.hardTimeout, ns.settings.hardTimeoutMs) ?? 0;
-    for (let current = flight; ;) {
-      const patienceMs = Math.max(ns.settings.leaseMs, hardMs) * 2 ** current.depth;
-      if (await this.settlesWithin(current, patienceMs)) return this.answer(current, request, startedAt);
+    const { ns, key, id } = request;
+    // Whichever of them ends first answers: the slow one may still come in before the one that took over.
+    const joined = [flight];
+    for (;;) {
+      const current = joined.at(-1)!;
+      const settled = await this.firstWithin(joined, this.patienceMs(request, current));
+      if (settled !== null) return this.answer(settled, request, startedAt);
       const newer = this.flights.joinable(key);
       if (newer !== undefined && newer !== current) {
-        current = newer;
+        joined.push(newer);
         continue;
       }
       if (current.depth >= MAX_TAKEOVERS) throw new ReentrantLoadError(ns.settings.name, id);
-      current = this.launch(request, undefined, current.depth + 1);
+      joined.push(this.launch(request, undefined, current.depth + 1));
     }
   }
 
-  private async settlesWithin(flight: Flight, ms: number): Promise<boolean> {
+  /**
+   * A strict read may not join a flight that is under way, which may have been sent before a write that was answered
+   * since. But all that come meanwhile share the flight after it: at most two at a time, also when the shared tier and
+   * its leases are away.
+   */
+  private async readNext(running: Flight, request: ReadRequest, startedAt: number): Promise<unknown> {
+    let next = this.queued.get(request.key);
+    if (next === undefined) {
+      next = this.launchAfter(running, request);
+      this.queued.set(request.key, next);
+    }
+    return this.answer(await next, request, startedAt);
+  }
+
+  /** @throws ReentrantLoadError */
+  private async launchAfter(running: Flight, request: ReadRequest): Promise<Flight> {
+    const { ns, key, id } = request;
+    const settled = await this.firstWithin([running], this.patienceMs(request, running));
+    this.queued.delete(key);
+    if (settled !== null) return this.launch(request, undefined, 0);
+    if (running.depth >= MAX_TAKEOVERS) throw new ReentrantLoadError(ns.settings.name, id);
+    return this.launch(request, undefined, running.depth + 1);
+  }
+
+  private patienceMs({ ns, options }: ReadRequest, { depth }: Flight): number {
+    const hardMs = pick(options?.hardTimeout, ns.settings.hardTimeoutMs) ?? 0;
+    return Math.max(ns.settings.leaseMs, hardMs) * 2 ** depth;
+  }
+
+  private async firstWithin(flights: readonly Flight[], ms: number): Promise<Flight | null> {
     let cancel!: () => void;
-    const late = new Promise<boolean>((resolve) => {
-      cancel = this.core.clock.setTimer(ms, () => resolve(false));
+    const late = new Promise<null>((resolve) => {
+      cancel = this.core.clock.setTimer(ms, () => resolve(null));
     });
-    const settled = flight.promise.then(
-      () => true,
-      () => true,
+    const settled = flights.map((flight) =>
+      flight.promise.then(
+        () => flight,
+        () => flight,
+      ),
     );
     try {
-      return await Promise.race([settled, late]);
+      return await Promise.race([...settled, late]);
     } finally {
       cancel();
     }
@@ -204,9 +256,11 @@ export class ReadThrough {
     stale: Stale | null,
     lease: Lease | null,
   ): Promise<void> {
-    this.calling.add(request.key);
-    const loading = loadAndStore(this.core, flight, request, stale, lease);
-    this.calling.delete(request.key);
-    await loading;
+    await this.whileCalling([request.key], () => loadAndStore(this.core, flight, request, stale, lease));
   }
+}
+
+/** Without a shared tier every invalidation is local and moves the generation at once: joining is as strict as it gets. */
+function joinsSentFlights({ settings }: NamespaceCore): boolean {
+  return settings.consistency !== 'strict' || !settings.l2;
 }
