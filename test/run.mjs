@@ -19,9 +19,10 @@ function jestArguments(passedOn) {
   const workers = Math.min(MAX_WORKERS, Math.max(2, availableParallelism()));
   return [
     ...(choosesWorkers ? [] : [`--maxWorkers=${workers}`]),
+    ...passedOn,
+    // Last, because the option takes every file name that follows for a reporter.
     '--reporters=default',
     `--reporters=${join(ROOT, 'test/support/services-reporter.mjs')}`,
-    ...passedOn,
   ];
 }
 
