@@ -4,7 +4,7 @@
  * that the kernel stops them when we are killed.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, realpathSync } from 'node:fs';
 import { delimiter, isAbsolute, join } from 'node:path';
 
 /** `nobody` on every Linux: PostgreSQL refuses to run as root, and nothing here needs to. */
@@ -40,7 +40,8 @@ function deathSignaller() {
   if (setpriv === undefined) {
     const found = process.platform === 'linux' ? findOnPath('setpriv') : undefined;
     const works = found && spawnSync(found, ['--pdeathsig', 'TERM', '--', found, '--version']).status === 0;
-    setpriv = works ? found : null;
+    // The file itself: the service's user may not be able to enter a folder of PATH.
+    setpriv = works ? realpathSync(found) : null;
   }
   return setpriv;
 }
