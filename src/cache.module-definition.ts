@@ -23,7 +23,7 @@ export const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN, OPTIONS_TYPE, ASYN
     .setClassMethodName('forRoot')
     .setFactoryMethodName('createCacheOptions')
     .setExtras<CacheModuleExtras>({ name: DEFAULT_CACHE, isGlobal: false }, (definition, extras) =>
-      complete(definition, cacheNameOrThrow(extras.name), extras.isGlobal === true),
+      complete(definition, cacheNameOrThrow(extras.name ?? DEFAULT_CACHE), extras.isGlobal === true),
     )
     .build();
 

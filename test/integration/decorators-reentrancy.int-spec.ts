@@ -38,13 +38,12 @@ describe('a method that asks for its own key', () => {
     @Injectable()
     class Derived extends Base {
       version = 1;
-      override async find(id: string): Promise<string> {
-        return `${await super.find(id)} v${this.version}`;
+      @Cacheable({ namespace: 'instruments', key: (id) => id })
+      override find(id: string): Promise<string> {
+        const { version } = this;
+        return super.find(id).then((value) => `${value} v${version}`);
       }
     }
-    const descriptor = Object.getOwnPropertyDescriptor(Derived.prototype, 'find')!;
-    Cacheable({ namespace: 'instruments', key: (id: string) => id })(Derived.prototype, 'find', descriptor);
-    Object.defineProperty(Derived.prototype, 'find', descriptor);
     let now = 1_000_000;
     const clock = { now: () => now, monotonic: () => now, setTimer: () => () => undefined };
     const derived = await bootService(Derived, {
