@@ -15,10 +15,20 @@ async function main(): Promise<void> {
     logger: logLevels(LOG_LEVEL),
   });
   shutdown.watch(app);
+  keepConnections(app.getHttpServer());
   await app.listen(PORT, HOST);
   const url = addressOf(app.getHttpServer(), HOST);
   if (process.send) process.send({ type: 'ready', url });
   else new Logger('Trading').log(`ready node=${NODE_INDEX} url=${url}`);
+}
+
+/**
+ * Longer than clients and proxies keep theirs: with Node's five seconds a busy client now and then sends a request
+ * into a connection that is just being closed, and sees it fail.
+ */
+function keepConnections(server: Server): void {
+  server.keepAliveTimeout = 65_000;
+  server.headersTimeout = 66_000;
 }
 
 function addressOf(server: Server, host: string): string {
