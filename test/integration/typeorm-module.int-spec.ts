@@ -361,7 +361,7 @@ describeWithServices('writes while Redis is in trouble', () => {
       // 50 ms of waiting; the rest is room for PostgreSQL on a busy machine.
       expect(await slowest('hung')).toBeLessThan(50 + 450);
       process.kill(redis.pid, 'SIGCONT');
-      await redis.kill();
+      redis.kill();
       expect(await slowest('dead')).toBeLessThan(50 + 450);
       expect(app.get(CacheTypeOrmService).stats().sent).toBe(15);
     } finally {
