@@ -6,6 +6,7 @@ import type { BatchRead } from './loading/batch-read.js';
 import type { EntryOps } from './loading/entry-ops.js';
 import type { ReadRequest } from './loading/read-request.js';
 import type { ReadThrough } from './loading/read-through.js';
+import { slideNode } from './loading/retime.js';
 import { type L1Node, tagsUnchanged } from './memory/node.js';
 import type { GetOrSetOptions, InvalidationResult, Loader, ManyLoader, SetOptions } from './options.js';
 import type { Ttl } from './duration.js';
@@ -228,7 +229,7 @@ export class CacheNamespace<T = unknown> {
     options: GetOrSetOptions<T> | undefined,
   ): boolean {
     if (now >= node.expiresAt) return false;
-    if (now >= node.slideAt) this.paths.ops.slide(this.ns, key, node);
+    if (now >= node.slideAt) slideNode(this.core, this.ns, key, node);
     if (now >= node.refreshAt) {
       node.refreshAt = now + REFRESH_RETRY_MS;
       this.paths.reads.refresh({
@@ -286,6 +287,7 @@ export class CacheNamespace<T = unknown> {
       const node = this.core.l1.get(key);
       if (node !== undefined && now < node.expiresAt && this.serves(node, now) && !node.delivery.isError) {
         this.core.recorder.l1Hit(this.ns.counters, now);
+        if (now >= node.slideAt) slideNode(this.core, this.ns, key, node);
         values.set(id, node.delivery.take() as T);
       } else missing.set(id, key);
     }

@@ -12,6 +12,7 @@ import { checkCallOptions, pick } from './lifetime.js';
 import { store } from './load-and-store.js';
 import { type ReadRequest, tagsOfRequest } from './read-request.js';
 import type { ReadThrough } from './read-through.js';
+import { slideStored } from './retime.js';
 import { runLoader } from './run-loader.js';
 
 interface Wanted {
@@ -167,6 +168,7 @@ export class BatchRead {
         if (verdict?.kind === 'hit' && wanted.request.mode === 'read') {
           promote(core, ns, wanted.flight.key, wanted.flight.marker, verdict.entry);
           settle(wanted, verdict.entry.delivery, 'l2-hit');
+          slideStored(core, ns, wanted.flight.key, verdict.entry);
           continue;
         }
         misses.push(wanted);

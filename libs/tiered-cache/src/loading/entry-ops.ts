@@ -1,18 +1,17 @@
-import { type CacheCore, l1Serves, type NamespaceCore } from '../cache-core.js';
+import type { CacheCore, NamespaceCore } from '../cache-core.js';
 import { captureVector } from '../coherence/vectors.js';
 import type { Invalidator } from '../coherence/invalidator.js';
-import { withTimes } from '../codec/wire-header.js';
 import { ttlMs } from '../duration.js';
 import { RemoteUnavailableError } from '../errors.js';
-import { type L1Node, tagsUnchanged } from '../memory/node.js';
 import type { InvalidationResult, SetOptions } from '../options.js';
 import type { EntryKey } from '../remote/remote-tier.js';
-import { admit, admissionOf, promote, slideStepMs } from './admit.js';
+import { admit, admissionOf, promote } from './admit.js';
 import { newToken, releaseLease } from './ask-shared.js';
 import { type StoredEntry, judge } from './judge.js';
 import { checkCallOptions, lifetimeOf } from './lifetime.js';
 import { type PreparedEntry, prepareEntry, remainingLife, storedForm } from './prepare-entry.js';
 import { tagsOfRequest } from './read-request.js';
+import { liveNode, retime, slideStored } from './retime.js';
 
 /** What can be done with entries without a loader: look up, store, renew, end their time. */
 export class EntryOps {
@@ -21,18 +20,15 @@ export class EntryOps {
     private readonly invalidator: Invalidator,
   ) {}
 
-  /** The node of a live entry in L1, also when it needs attention (refresh, sliding). */
-  liveNode(ns: NamespaceCore, key: EntryKey): L1Node | undefined {
-    const node = this.core.l1.get(key);
-    const now = this.core.clock.monotonic();
-    if (node === undefined || now >= node.expiresAt || !l1Serves(this.core, ns.settings, now))
-      return undefined;
-    if (node.delivery.isError) return undefined; // an answer, but no entry
-    return tagsUnchanged(node) ? node : undefined;
+  /** As `find`, for a reader: sliding entries are renewed. */
+  async lookUp(ns: NamespaceCore, keys: readonly EntryKey[]): Promise<Map<EntryKey, StoredEntry>> {
+    const found = await this.find(ns, keys);
+    for (const [key, entry] of found) slideStored(this.core, ns, key, entry);
+    return found;
   }
 
   /** Live entries of the shared tier among `keys`, promoted; misses and faults are simply absent. */
-  async lookUp(ns: NamespaceCore, keys: readonly EntryKey[]): Promise<Map<EntryKey, StoredEntry>> {
+  private async find(ns: NamespaceCore, keys: readonly EntryKey[]): Promise<Map<EntryKey, StoredEntry>> {
     const { core } = this;
     const found = new Map<EntryKey, StoredEntry>();
     const asked = keys.filter((key) => !core.pending.hasKey(key));
@@ -132,72 +128,19 @@ export class EntryOps {
 
   /** Remaining life in ms, Infinity for ever, null when there is no live entry. */
   async remaining(ns: NamespaceCore, key: EntryKey): Promise<number | null> {
-    const node = this.liveNode(ns, key);
+    const node = liveNode(this.core, ns, key);
     if (node !== undefined) return node.expiresAt - this.core.clock.monotonic();
-    const entry = (await this.lookUp(ns, [key])).get(key);
+    const entry = (await this.find(ns, [key])).get(key);
     return entry === undefined ? null : entry.header.expires - this.core.clock.now();
   }
 
   /** Gives a live entry the life `ttl` (default: the namespace's) from now. False when there is none. */
   async touch(ns: NamespaceCore, key: EntryKey, ttl: unknown): Promise<boolean> {
-    return this.retime(ns, key, ttl === undefined ? ns.settings.ttlMs : ttlMs(ttl));
+    return retime(this.core, ns, key, ttl === undefined ? ns.settings.ttlMs : ttlMs(ttl));
   }
 
   /** Ends the time of a live entry: it may still be served stale, unlike after an invalidation. */
   async expire(ns: NamespaceCore, key: EntryKey): Promise<boolean> {
-    return this.retime(ns, key, 0);
-  }
-
-  /** Sliding expiry: renews in the background; a failure only means that the entry ends sooner. */
-  slide(ns: NamespaceCore, key: EntryKey, node: L1Node): void {
-    node.slideAt = this.core.clock.monotonic() + slideStepMs(node.slidingMs);
-    if (ns.settings.l2) {
-      this.core.background.runInAsyncScope(() => void this.retime(ns, key, node.slidingMs, true));
-      return;
-    }
-    this.retimeNode(key, node, node.slidingMs);
-  }
-
-  private async retime(ns: NamespaceCore, key: EntryKey, lifeMs: number, keepNode = false): Promise<boolean> {
-    const { core } = this;
-    const node = this.liveNode(ns, key);
-    if (!ns.settings.l2 || core.remote === null) {
-      if (node === undefined) return false;
-      this.retimeNode(key, node, lifeMs);
-      return true;
-    }
-    const marker = core.markers.open(key, [ns.tag]);
-    try {
-      const raw = await core.remote.run((tier) => tier.get(key));
-      if (raw === null) return false;
-      const verdict = await judge(core, ns, marker, raw);
-      if (verdict.kind !== 'hit') return false;
-      const { header, fingerprint } = verdict.entry;
-      const spare = header.expires === Infinity ? 0 : header.staleUntil - header.expires;
-      const expires = core.clock.now() + lifeMs;
-      const ttl = Number.isFinite(lifeMs) ? Math.max(1, Math.ceil(lifeMs + spare)) : null;
-      const next = withTimes(raw, { expires, staleUntil: expires + spare });
-      const replaced = await core.remote.run((tier) => tier.replace(key, fingerprint, next, ttl));
-      if (!replaced) return false;
-      if (node !== undefined && keepNode) this.retimeNode(key, node, lifeMs);
-      else core.l1.delete(key);
-      return true;
-    } catch (error) {
-      if (!(error instanceof RemoteUnavailableError)) throw error;
-      return false;
-    } finally {
-      core.markers.close(marker);
-    }
-  }
-
-  private retimeNode(key: EntryKey, node: L1Node, lifeMs: number): void {
-    const now = this.core.clock.monotonic();
-    const spare = node.expiresAt === Infinity ? 0 : node.staleUntil - node.expiresAt;
-    node.expiresAt = now + lifeMs;
-    node.staleUntil = node.expiresAt + spare;
-    node.refreshAt = Infinity;
-    node.slideAt = node.slidingMs > 0 ? now + slideStepMs(node.slidingMs) : Infinity;
-    node.attentionAt = Math.min(node.expiresAt, node.slideAt);
-    this.core.l1.reschedule(key, node);
+    return retime(this.core, ns, key, 0);
   }
 }

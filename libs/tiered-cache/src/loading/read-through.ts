@@ -8,6 +8,7 @@ import { checkCallOptions, pick } from './lifetime.js';
 import { Flight, type FlightOutcome, type FlightTable } from './flights.js';
 import { loadAndStore } from './load-and-store.js';
 import { type ReadRequest, type Stale, staleFrom, tagsOfRequest } from './read-request.js';
+import { slideStored } from './retime.js';
 import { runLoader } from './run-loader.js';
 
 /** A joined load that outlives its lease is taken over, twice at most; each time is waited for twice as long. */
@@ -246,8 +247,10 @@ export class ReadThrough {
       if (!(error instanceof RemoteUnavailableError)) throw error;
       answer = { entry: null, lease: null }; // No answer: load, fill nothing.
     }
-    if (answer.entry !== null) flight.deliver(answer.entry.delivery, 'l2-hit');
-    else await this.load(flight, request, stale, answer.lease);
+    if (answer.entry !== null) {
+      flight.deliver(answer.entry.delivery, 'l2-hit');
+      slideStored(this.core, request.ns, request.key, answer.entry);
+    } else await this.load(flight, request, stale, answer.lease);
   }
 
   private async load(
