@@ -22,6 +22,8 @@ export async function startFleet(size: number, extra: NodeJS.ProcessEnv = {}): P
     REDIS_URL: redisUrl(),
     CACHE_PREFIX: keyPrefix().replace(/:$/, ''),
     CACHE_WARMING_ENABLED: '0',
+    // All nodes share this event loop: an answer that waits its turn here is not a Redis that hangs.
+    CACHE_COMMAND_TIMEOUT_MS: '5000',
     ...extra,
   };
   const nodes: INestApplication<Server>[] = [];
