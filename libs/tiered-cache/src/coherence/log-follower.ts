@@ -83,7 +83,12 @@ export class LogFollower {
     }
     if (page.lost) return this.startOver('lost');
     if (this.position === null) this.events.gap('opened');
-    for (const record of page.records) this.events.apply(record);
+    try {
+      for (const record of page.records) this.events.apply(record);
+    } catch {
+      // A record that this version cannot read says that something changed, but not what.
+      return this.startOver('unreadable');
+    }
     this.position = page.position;
     if (!page.complete) {
       this.wanted = true;

@@ -31,8 +31,9 @@ export function admit(
   marker: Marker,
   entry: Admission,
 ): L1Node | undefined {
-  if (!ns.settings.l1 || !marker.clean || core.pending.hasKey(key) || entry.expiresInMs <= 0)
-    return undefined;
+  if (core.closed || !ns.settings.l1 || !marker.clean || entry.expiresInMs <= 0) return undefined;
+  // An unanswered invalidation concerns what the shared tier still holds; here it was applied at once.
+  if (ns.settings.l2 && core.pending.hasKey(key)) return undefined;
   const now = core.clock.monotonic();
   const expiresAt = now + entry.expiresInMs;
   const refreshAt = refreshTime(core, ns, now, entry);

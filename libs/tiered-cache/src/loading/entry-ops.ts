@@ -73,7 +73,8 @@ export class EntryOps {
     });
     ns.counters.writes += entries.length;
     const result = await this.invalidator.send({ keys: entries.map(({ key }) => key), tags: [] });
-    if (result.acknowledged) {
+    // Without a tier of its own in the shared tier, what is unanswered there only concerns the other nodes.
+    if (result.acknowledged || !ns.settings.l2) {
       const storable = prepared.filter(
         (one): one is { id: string; key: EntryKey; entry: PreparedEntry } => one.entry !== null,
       );
