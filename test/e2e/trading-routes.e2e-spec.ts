@@ -233,7 +233,10 @@ describeWithServices('trading demo: routes', () => {
     it('refuses an overdraft and leaves the cached balance right', async () => {
       const before = await balance(2);
       const { body } = await http().post('/accounts/2/withdrawals').send({ amount: '999999999' }).expect(422);
-      expect(body).toMatchObject({ status: 422, title: 'Unprocessable Entity' });
+      expect(body).toMatchObject({
+        status: 422,
+        detail: 'The balance of account 2 does not cover 999999999.',
+      });
       expect(await balance(2)).toBe(before);
       await http().post('/accounts/2/withdrawals').send({ amount: before }).expect(201);
       expect(await balance(2)).toBe('0.00');

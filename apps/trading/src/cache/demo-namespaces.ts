@@ -1,11 +1,11 @@
 import { type CacheModuleOptions, tradingNamespaces, type TtlProfiles } from 'nestjs-strata';
-import { normalizeSymbol } from '../http/symbol.js';
 
 /** Longest wait for the database: then 503. Above what the connection pool and a query may take by themselves. */
 const hardTimeout = '8s';
 
 /**
- * What the demo caches, and for how long. What ends an entry early:
+ * What the demo caches, and for how long: the package's profiles for trading data (in which btc, Btc and BTC are one
+ * entry), and what is the demo's own. What ends an entry early:
  * - instruments: a committed change of the row (also of a missing one: an insert or a restore)
  * - instrument-lists: a committed change of any instrument
  * - prices: a tick, or a change of the instrument
@@ -14,7 +14,7 @@ const hardTimeout = '8s';
 export function demoNamespaces(profiles: TtlProfiles) {
   const { instruments, prices, accounts } = tradingNamespaces(profiles);
   return {
-    // Jitter: what is warmed together does not expire together. The service normalises by the same function.
+    // Jitter: what is warmed together does not expire together.
     instruments: {
       ...instruments,
       negativeTtl: '10s',
@@ -24,7 +24,7 @@ export function demoNamespaces(profiles: TtlProfiles) {
     },
     'instrument-lists': { ttl: profiles.long, hardTimeout },
     // 'local': a second old at most, so they may be served while the shared tier is away.
-    prices: { ...prices, consistency: 'local', hardTimeout, normalizeId: normalizeSymbol },
+    prices: { ...prices, consistency: 'local', hardTimeout },
     // No grace and no stale serving: an old balance is a wrong balance.
     accounts: { ...accounts, negativeTtl: '10s', hardTimeout },
   } satisfies CacheModuleOptions['namespaces'];
