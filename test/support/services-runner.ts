@@ -124,12 +124,23 @@ export async function leftAfterAll(running: Running): Promise<string[]> {
   }
 }
 
+function signalProcess(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // has just ended by itself
+  }
+}
+
 /** For afterEach: ends what a failed test has left running and removes the temporary folders. */
 export async function closeRuns(): Promise<void> {
   for (const running of opened.splice(0)) {
     if (running.child.exitCode === null && running.child.signalCode === null) running.child.kill('SIGTERM');
     await Promise.race([running.exited, sleep(20_000, undefined, { ref: false })]);
-    await leftAfterAll(running);
+    for (const left of await leftAfterAll(running)) {
+      const pid = Number.parseInt(left, 10); // the others are names of folders
+      if (pid > 1) signalProcess(pid);
+    }
     await rm(running.tmp, { recursive: true, force: true, maxRetries: 5 });
   }
 }
