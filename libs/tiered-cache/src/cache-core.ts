@@ -29,6 +29,10 @@ export interface CacheCore {
   readonly events: CacheEventBus;
   /** Background work runs in here, so that it keeps no request's context alive. */
   readonly background: AsyncResource;
+  /** Loaders that run now; what is left of them when `close` stops waiting is aborted. */
+  readonly loads: Set<AbortController>;
+  /** Writes under way, which `close` waits for. */
+  writes: number;
   closed: boolean;
 }
 

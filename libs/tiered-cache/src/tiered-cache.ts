@@ -62,6 +62,7 @@ export class TieredCache {
   private readonly heldLocks = new Set<string>();
   private readonly timers = new Map<string, () => void>();
   private started = false;
+  private closing: Promise<void> | undefined;
 
   /** @throws InvalidOptionsError */
   constructor(options: TieredCacheOptions = {}) {
@@ -111,6 +112,8 @@ export class TieredCache {
       recorder,
       events,
       background: new AsyncResource('StrataBackground'),
+      loads: new Set(),
+      writes: 0,
       closed: false,
     };
     this.flights = new FlightTable(this.core);
@@ -145,19 +148,26 @@ export class TieredCache {
     return this;
   }
 
-  /** Stops taking work, waits (5 s at most) for loads and fills under way, closes the connections. */
-  async close(): Promise<void> {
+  /**
+   * Stops taking work, waits (5 s at most) for loads and writes under way, aborts what is left of them, closes the
+   * connections. Idempotent: every call ends when that is done.
+   */
+  close(): Promise<void> {
+    return (this.closing ??= this.closeOnce());
+  }
+
+  private async closeOnce(): Promise<void> {
     const { core } = this;
-    if (core.closed) return;
     core.closed = true;
+    core.l1.clear();
     for (const cancel of this.timers.values()) cancel();
     const deadline = core.clock.monotonic() + CLOSE_WAIT_MS;
-    while (this.flights.size > 0 && core.clock.monotonic() < deadline)
+    while (this.flights.size + core.writes > 0 && core.clock.monotonic() < deadline)
       await new Promise<void>((resolve) => void core.clock.setTimer(5, resolve));
+    for (const load of core.loads) load.abort(new CacheClosedError());
     if (core.pending.size > 0) await this.paths.invalidator.resend();
     core.log?.stop();
     await core.remote?.tier.stop();
-    core.l1.clear();
     core.events.clear();
   }
 

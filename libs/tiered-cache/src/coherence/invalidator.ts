@@ -33,6 +33,7 @@ export class Invalidator {
       this.apply(change, 'local');
       return { acknowledged: true, position: null };
     }
+    core.writes++;
     try {
       const position = await core.remote.run((tier) => tier.invalidate(change));
       this.rememberOwn(position);
@@ -44,6 +45,8 @@ export class Invalidator {
       if (core.events.watched('invalidation-failed'))
         core.events.emit('invalidation-failed', { keys: change.keys, tags: change.tags, error });
       return { acknowledged: false, position: null };
+    } finally {
+      core.writes--;
     }
   }
 
@@ -91,6 +94,7 @@ export class Invalidator {
   /** As `send`, for all entries whose key matches a glob: walks the key space. */
   async sendPattern(pattern: string): Promise<InvalidationResult> {
     const { core } = this;
+    core.writes++;
     try {
       const position = await this.walk(pattern);
       this.apply({ keys: [], tags: [], pattern }, 'local');
@@ -101,6 +105,8 @@ export class Invalidator {
       if (core.events.watched('invalidation-failed'))
         core.events.emit('invalidation-failed', { keys: [], tags: [], pattern, error });
       return { acknowledged: false, position: null };
+    } finally {
+      core.writes--;
     }
   }
 

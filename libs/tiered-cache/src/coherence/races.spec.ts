@@ -1,4 +1,11 @@
-import { closeFleets, deferred, embedded, fleet, type Fleet, Source } from '../../../../test/support/fleet.js';
+import {
+  closeFleets,
+  deferred,
+  embedded,
+  fleet,
+  type Fleet,
+  Source,
+} from '../../../../test/support/fleet.js';
 import { settle } from '../../../../test/support/virtual-clock.js';
 import type { InvalidationSelector, TieredCache } from '../index.js';
 import type { HubFault } from '../remote/in-process/hub-faults.js';
@@ -39,48 +46,51 @@ async function expectNewEverywhere({ nodes, clock }: Fleet, source: Source<strin
   for (const node of nodes) expect(await node.getOrSet('items', ID, source.load, { tags: TAGS })).toBe('new');
 }
 
-describe.each(['bounded', 'strict', 'local'] as const)('an invalidation during a load (%s)', (consistency) => {
-  const namespaces = { items: { ttl: '10m', consistency } } as const;
+describe.each(['bounded', 'strict', 'local'] as const)(
+  'an invalidation during a load (%s)',
+  (consistency) => {
+    const namespaces = { items: { ttl: '10m', consistency } } as const;
 
-  describe.each(WAYS)('by %s', (_way, selector) => {
-    it.each(MOMENTS)('%s leaves the old value in no tier of any node', async (_moment, where) => {
-      for (const by of ['itself', 'another node']) {
-        const made = await fleet({ nodes: 3, namespaces });
-        const { nodes, hub, tiers, clock } = made;
-        const source = new Source({ [ID]: 'old' });
-        const release = where === 'load' ? source.hold() : hub.inject({ ...where, tier: tiers[0]! });
-        const read = nodes[0]!.getOrSet('items', ID, source.load, { tags: TAGS });
-        await settle();
-        source.values.set(ID, 'new');
-        const writer = by === 'itself' ? nodes[0]! : nodes[1]!;
-        expect(await writer.invalidate(selector)).toMatchObject({ acknowledged: true });
-        release();
-        await clock.pass(100);
-        expect(['old', 'new']).toContain(await read);
-        // A local namespace hears of other nodes' writes by the log alone, which the passing of time above read.
-        await expectNewEverywhere(made, source);
-        await closeFleets();
-      }
+    describe.each(WAYS)('by %s', (_way, selector) => {
+      it.each(MOMENTS)('%s leaves the old value in no tier of any node', async (_moment, where) => {
+        for (const by of ['itself', 'another node']) {
+          const made = await fleet({ nodes: 3, namespaces });
+          const { nodes, hub, tiers, clock } = made;
+          const source = new Source({ [ID]: 'old' });
+          const release = where === 'load' ? source.hold() : hub.inject({ ...where, tier: tiers[0]! });
+          const read = nodes[0]!.getOrSet('items', ID, source.load, { tags: TAGS });
+          await settle();
+          source.values.set(ID, 'new');
+          const writer = by === 'itself' ? nodes[0]! : nodes[1]!;
+          expect(await writer.invalidate(selector)).toMatchObject({ acknowledged: true });
+          release();
+          await clock.pass(100);
+          expect(['old', 'new']).toContain(await read);
+          // A local namespace hears of other nodes' writes by the log alone, which the passing of time above read.
+          await expectNewEverywhere(made, source);
+          await closeFleets();
+        }
+      });
     });
-  });
 
-  it('is not joined by reads that begin after it', async () => {
-    const { nodes, clock } = await fleet({ namespaces });
-    const source = new Source({ [ID]: 'old' });
-    const release = source.hold();
-    const before = nodes[0]!.getOrSet('items', ID, source.load);
-    await settle();
-    source.values.set(ID, 'new');
-    await nodes[0]!.delete('items', ID);
-    const after = nodes[0]!.getOrSet('items', ID, source.load);
-    await settle();
-    release();
-    await clock.pass(100);
-    expect(await before).toBe('old');
-    expect(await after).toBe('new');
-    expect(await nodes[0]!.get('items', ID)).toBe('new');
-  });
-});
+    it('is not joined by reads that begin after it', async () => {
+      const { nodes, clock } = await fleet({ namespaces });
+      const source = new Source({ [ID]: 'old' });
+      const release = source.hold();
+      const before = nodes[0]!.getOrSet('items', ID, source.load);
+      await settle();
+      source.values.set(ID, 'new');
+      await nodes[0]!.delete('items', ID);
+      const after = nodes[0]!.getOrSet('items', ID, source.load);
+      await settle();
+      release();
+      await clock.pass(100);
+      expect(await before).toBe('old');
+      expect(await after).toBe('new');
+      expect(await nodes[0]!.get('items', ID)).toBe('new');
+    });
+  },
+);
 
 describe('an invalidation without a shared tier', () => {
   it.each(WAYS)('by %s during a load leaves the old value nowhere', async (_way, selector) => {
@@ -126,24 +136,27 @@ describe('a tag met only in the result', () => {
     expect(await clock.until(() => done)).toBeLessThan(50);
   });
 
-  it.each(['known', 'unknown'])('is honoured when it is invalidated during the load (%s before)', async (known) => {
-    for (const by of [0, 1]) {
-      const { nodes, clock } = await fleet({ nodes: 2 });
-      if (known === 'known') {
-        await load(nodes[0]!, 'x');
+  it.each(['known', 'unknown'])(
+    'is honoured when it is invalidated during the load (%s before)',
+    async (known) => {
+      for (const by of [0, 1]) {
+        const { nodes, clock } = await fleet({ nodes: 2 });
+        if (known === 'known') {
+          await load(nodes[0]!, 'x');
+          await clock.pass(10);
+        }
+        const gate = deferred<void>();
+        const read = load(nodes[0]!, 'x', gate.promise);
+        await settle();
+        await nodes[by]!.deleteByTag('owner:x');
         await clock.pass(10);
+        gate.resolve();
+        await read;
+        await clock.pass(10);
+        for (const node of nodes) expect(await node.get('items', ID)).toBeUndefined();
       }
-      const gate = deferred<void>();
-      const read = load(nodes[0]!, 'x', gate.promise);
-      await settle();
-      await nodes[by]!.deleteByTag('owner:x');
-      await clock.pass(10);
-      gate.resolve();
-      await read;
-      await clock.pass(10);
-      for (const node of nodes) expect(await node.get('items', ID)).toBeUndefined();
-    }
-  });
+    },
+  );
 
   it('is stored at once without a shared tier, and honoured', async () => {
     const { cache } = embedded();

@@ -38,12 +38,15 @@ describe('the validity clock', () => {
     expect(made.nodes[1]!.health()).toMatchObject({ state: 'degraded', l1: { serving: false } });
   });
 
-  it.each(['request', 'answer'] as const)('stops within the bound when polls are held back (%s)', async (at) => {
-    const made = await warmed();
-    made.hub.inject({ at, how: 'held', commands: ['poll'], tier: made.tiers[1]! });
-    await made.nodes[0]!.set('items', 'a', 'new');
-    expect(await servesFor(made)).toBeLessThanOrEqual(BOUND);
-  });
+  it.each(['request', 'answer'] as const)(
+    'stops within the bound when polls are held back (%s)',
+    async (at) => {
+      const made = await warmed();
+      made.hub.inject({ at, how: 'held', commands: ['poll'], tier: made.tiers[1]! });
+      await made.nodes[0]!.set('items', 'a', 'new');
+      expect(await servesFor(made)).toBeLessThanOrEqual(BOUND);
+    },
+  );
 
   it('stops at once for reads after the event loop was blocked for longer than the bound', async () => {
     const { nodes, clock } = await warmed();
@@ -125,7 +128,10 @@ describe('a gap in the log', () => {
     ['the log was flushed', (made: Fleet) => made.hub.flush()],
     ['a record is missing from the middle', (made: Fleet) => made.hub.punchLog(1)],
     ['the hub was restarted without its data', (made: Fleet) => made.hub.restart()],
-    ['another data set with the same records took over', (made: Fleet) => made.hub.restart({ keepData: true })],
+    [
+      'another data set with the same records took over',
+      (made: Fleet) => made.hub.restart({ keepData: true }),
+    ],
   ])('clears L1: %s', async (_what, happen) => {
     const made = await warmed();
     const { nodes, hub, clock, tiers } = made;

@@ -90,6 +90,7 @@ export class EntryOps {
   ): Promise<void> {
     const { core } = this;
     const markers = entries.map(({ key }) => core.markers.open(key, tags));
+    core.writes++;
     try {
       if (!ns.settings.l2 || core.remote === null) {
         entries.forEach(({ key, entry }, i) => admit(core, ns, key, markers[i]!, admissionOf(entry)));
@@ -123,6 +124,7 @@ export class EntryOps {
       // The old value is gone on every tier; that the new one is not stored costs a load.
       if (!(error instanceof RemoteUnavailableError)) throw error;
     } finally {
+      core.writes--;
       for (const marker of markers) core.markers.close(marker);
     }
   }

@@ -23,6 +23,7 @@ export async function runLoader<T>(
   const startedAt = core.clock.monotonic();
   const abort = new AbortController();
   ns.counters.sourceLoads++;
+  core.loads.add(abort);
   let cancelTimer: (() => void) | undefined;
   try {
     // `new Promise` rather than an await, so that a loader that throws synchronously is caught as well.
@@ -46,6 +47,7 @@ export async function runLoader<T>(
     throw error;
   } finally {
     cancelTimer?.();
+    core.loads.delete(abort);
     core.recorder.sourceLatency.record(core.clock.monotonic() - startedAt);
   }
 }
