@@ -20,7 +20,6 @@ export function demoNamespaces(profiles: TtlProfiles) {
       negativeTtl: '10s',
       jitter: 0.1,
       hardTimeout,
-      normalizeId: normalizeSymbol,
     },
     'instrument-lists': { ttl: profiles.long, hardTimeout },
     // 'local': a second old at most, so they may be served while the shared tier is away.
