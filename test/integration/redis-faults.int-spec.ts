@@ -244,10 +244,12 @@ describeWithRedis('redis tier, when things break', () => {
 
     it('treats a server that became a replica as unavailable, and works again when it is a primary, in another epoch', async () => {
       const control = admin();
-      const { tier } = await ready();
+      const { tier, states } = await ready();
       const before = await tier.poll(null);
       await control.replicaof('127.0.0.1', await freePort());
       expect(await rejection(tier.invalidate({ keys: [key], tags: [] }))).toMatchObject(UNAVAILABLE);
+      // Behind a name that moves, another connection may reach the new primary.
+      await until(() => states.some(([state]) => state === 'down'), RECOVERY);
       await control.replicaof('NO', 'ONE');
       await until(
         () =>
