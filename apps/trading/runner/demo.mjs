@@ -93,7 +93,10 @@ async function serve({ nodes: count, port, program, env, stop }) {
 /** The environment of one node: the user's own, and the contract with apps/trading/src/main.ts. */
 function nodeEnv({ env, services, index, port }) {
   const { REDIS_URL: _redis, STRATA_DEMO_SEED: _seed, ...own } = env;
+  // A node writes into our pipe: whether anybody wants colours is for our own output to say.
+  const plain = !process.stdout.isTTY && env.FORCE_COLOR === undefined;
   return {
+    ...(plain ? { NO_COLOR: '1' } : {}),
     ...own,
     DATABASE_URL: services.postgres.url,
     ...(services.redis ? { REDIS_URL: services.redis.url } : {}),
