@@ -24,7 +24,10 @@ export function judgeResult(
   }
 }
 
-/** Options of the engine for one call; null: the same for all calls (`fixedOptions`). */
+/** For a `ttl` that threw when it was asked a second time. */
+const SHORTEST: Ttl = 1;
+
+/** Options of the engine for one call; `fixed` itself where they are the same for all calls. */
 export function callOptions(
   definition: MethodDefinition,
   fixed: GetOrSetOptions | undefined,
@@ -43,11 +46,13 @@ export function callOptions(
   };
   options.storeIf = (value) => {
     last = undefined; // A refresh may load the same object with other content.
+    // These options are remembered, the value must not be: the engine asks for TTL and tags before it goes on.
+    queueMicrotask(() => (last = undefined));
     return judge(value) !== null;
   };
   if (tagsOf) options.tagsOf = (value) => judge(value)?.tagsOf ?? [];
-  // Only asked after storeIf said yes; a TTL the function failed to give never gets here.
-  if (typeof ttl === 'function') options.ttl = (value) => judge(value)!.ttl as Ttl;
+  // Only asked after storeIf said yes.
+  if (typeof ttl === 'function') options.ttl = (value) => judge(value)?.ttl ?? SHORTEST;
   return options;
 }
 
