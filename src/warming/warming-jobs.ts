@@ -75,7 +75,7 @@ export class WarmingJobs {
   }
 
   #create(name: string, expression: string, utc: boolean, onTick: () => Promise<void>): CronJob {
-    const common = { cronTime: expression, onTick, start: false, name, waitForCompletion: false };
+    const common = { cronTime: expression, onTick, start: false, name, waitForCompletion: true };
     // The job must not keep a process alive that has nothing else to do.
     const zone = utc ? { timeZone: 'UTC' } : this.timeZone ? { timeZone: this.timeZone } : {};
     try {
