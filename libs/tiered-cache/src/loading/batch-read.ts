@@ -83,7 +83,7 @@ export class BatchRead {
     const startedAt = this.core.clock.monotonic();
     const open = new Set(mine);
     const settle = (wanted: Wanted, delivery: Delivery, outcome: 'l2-hit' | 'miss') => {
-      wanted.flight.deliver(delivery, outcome);
+      wanted.flight.finish(delivery, outcome);
       open.delete(wanted);
       this.flights.end(wanted.flight);
       values.set(wanted.id, delivery.take());

@@ -12,6 +12,7 @@ export class Flight {
   outcome: FlightOutcome = 'miss';
   /** Set once the readers have their answer; what goes wrong after that concerns nobody but the counters. */
   delivered = false;
+  finished = false;
   /** Opened before the first command was sent: dirty means that the flight may carry something older than an invalidation. */
   readonly first: Marker;
   /** Opened anew for each question to the shared tier; decides whether the answer may enter L1. */
@@ -43,6 +44,13 @@ export class Flight {
     return (this.marker = this.core.markers.open(this.key, this.tags));
   }
 
+  /** The last word: the load is over, and who asks from now on begins a new one. */
+  finish(delivery: Delivery, outcome: FlightOutcome): void {
+    this.finished = true;
+    this.deliver(delivery, outcome);
+  }
+
+  /** The readers have their answer; the load may go on behind a stale one. */
   deliver(delivery: Delivery, outcome: FlightOutcome): void {
     if (this.delivered) return;
     this.delivered = true;
@@ -51,6 +59,7 @@ export class Flight {
   }
 
   fail(error: unknown): void {
+    this.finished = true;
     if (this.delivered) return;
     this.delivered = true;
     this.reject(error);
@@ -75,7 +84,7 @@ export class FlightTable {
   /** A flight that a reader who begins now may join. */
   joinable(key: EntryKey): Flight | undefined {
     const flight = this.current.get(key);
-    if (flight === undefined || !flight.first.clean) return undefined;
+    if (flight === undefined || flight.finished || !flight.first.clean) return undefined;
     const now = this.core.clock.monotonic();
     // While the clock is stopped an invalidation may have gone unheard: only young flights prove freshness.
     if (now >= validUntil(this.core) && now - flight.startedAt >= this.core.options.boundMs) return undefined;

@@ -3,6 +3,7 @@ import type { Marker } from '../coherence/markers.js';
 import { captureVector } from '../coherence/vectors.js';
 import { admit, admissionOf } from './admit.js';
 import { type Lease, releaseLease } from './ask-shared.js';
+import { EntryTooLargeError } from '../errors.js';
 import { Delivery } from './delivery.js';
 import type { Flight } from './flights.js';
 import { lifetimeOf, pick } from './lifetime.js';
@@ -11,6 +12,7 @@ import {
   nodeBytes,
   type PreparedEntry,
   prepareEntry,
+  unstored,
   remainingLife,
   storedForm,
 } from './prepare-entry.js';
@@ -42,17 +44,17 @@ export async function loadAndStore(
     loaded = await callLoader(core, request, stale);
   } catch (error) {
     if (lease !== null) void releaseLease(core, key, lease.token);
-    if (stale === null || core.clock.now() >= stale.graceUntil) {
+    if (stale === null || core.clock.now() >= stale.graceUntil || !stale.intact()) {
       storeError(core, request, marker, error);
       throw error;
     }
     if (core.events.watched('refresh-failed'))
       core.events.emit('refresh-failed', { namespace: ns.settings.name, id: request.id, error });
-    return flight.deliver(stale.delivery, 'stale');
+    return flight.finish(stale.delivery, 'stale');
   } finally {
     cancelSoftTimeout?.();
   }
-  flight.deliver(await store(core, request, marker, loaded, flight.tags, lease), 'miss');
+  flight.finish(await store(core, request, marker, loaded, flight.tags, lease), 'miss');
 }
 
 /** Stores what may be stored and answers how to hand it out. A value that cannot be stored is handed out as it is. */
@@ -69,8 +71,9 @@ export async function store(
   let filled = false;
   try {
     const entry = makeEntry(core, request, value, loadMs);
-    if (entry === null) return Delivery.same(value);
+    if (entry === null) return unstored(core, ns, value);
     const late = lateTags(core, request, marker, value, tags);
+    if (!marker.clean) ns.counters.fillsRejected++;
     if (late !== null && marker.clean) {
       if (lease === null) filled = !ns.settings.l2 || (ns.settings.serveLocal && remoteLost(core));
       else filled = await fill(core, request, lease, entry, tags, late);
@@ -81,7 +84,7 @@ export async function store(
   } catch (error) {
     if (!isNotStorable(error)) throw error;
     ns.counters.notStored++;
-    return Delivery.same(value);
+    return error instanceof EntryTooLargeError ? unstored(core, ns, value) : Delivery.same(value);
   } finally {
     if (lease !== null && !filled) void releaseLease(core, key, lease.token);
   }
@@ -106,7 +109,7 @@ function startSoftTimeout(
   const softMs = pick(options?.softTimeout, ns.settings.softTimeoutMs);
   if (softMs === null || stale === null) return undefined;
   return core.clock.setTimer(softMs, () => {
-    if (core.clock.now() < Math.max(stale.graceUntil, stale.swrUntil))
+    if (core.clock.now() < Math.max(stale.graceUntil, stale.swrUntil) && stale.intact())
       flight.deliver(stale.delivery, 'stale');
   });
 }

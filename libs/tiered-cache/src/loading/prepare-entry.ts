@@ -46,6 +46,20 @@ export function prepareEntry(
   return { delivery, encoded, bytes: nodeBytes(key, payloadBytes), life, created: core.clock.now(), loadMs };
 }
 
+/**
+ * How to hand out a value that is not stored: as it would be from the cache, so that callers who joined one load share
+ * nothing that one of them could change. What cannot be copied is handed out itself.
+ */
+export function unstored(core: CacheCore, { settings }: NamespaceCore, value: unknown): Delivery {
+  if (settings.values === 'shared' || isPrimitive(value)) return Delivery.same(value);
+  try {
+    return Delivery.decoded(core.codecs.encode(value), core.codecs, settings.values);
+  } catch (error) {
+    if (error instanceof UnserialisableValueError) return Delivery.same(value);
+    throw error;
+  }
+}
+
 /** The stored form for the shared tier. `nonces` pair with `tags`. */
 export function storedForm(
   ns: NamespaceCore,

@@ -26,6 +26,8 @@ export interface Stale {
   delivery: Delivery;
   graceUntil: number;
   swrUntil: number;
+  /** False once it was invalidated: then it is not served at all (I7). */
+  intact(): boolean;
 }
 
 export function staleFrom(
@@ -33,12 +35,14 @@ export function staleFrom(
   delivery: Delivery,
   expires: number,
   staleUntil: number,
+  intact: () => boolean,
 ): Stale {
   const until = (span: number) => Math.min(staleUntil, expires + span);
   return {
     delivery,
     graceUntil: until(pick(options?.grace, ns.settings.graceMs)),
     swrUntil: until(pick(options?.staleWhileRevalidate, ns.settings.swrMs)),
+    intact,
   };
 }
 

@@ -66,7 +66,7 @@ export class ReadThrough {
     this.flights.end(old);
     const flight = this.launch(request, undefined, 0);
     flight.promise.then(
-      (delivery) => old.deliver(delivery, flight.outcome),
+      (delivery) => old.finish(delivery, flight.outcome),
       (error: unknown) => old.fail(error),
     );
     return this.answer(flight, request, startedAt);
@@ -206,6 +206,7 @@ export class ReadThrough {
         staleNode.delivery,
         staleNode.expiresAt + toWall,
         staleNode.staleUntil + toWall,
+        () => flight.first.clean && tagsUnchanged(staleNode),
       );
     }
     void this.run(flight, request, stale);
@@ -236,7 +237,10 @@ export class ReadThrough {
   private async runShared(flight: Flight, request: ReadRequest, firstStale: Stale | null): Promise<void> {
     let stale = firstStale;
     const onStale = ({ delivery, header }: StoredEntry) => {
-      stale = staleFrom(request, delivery, header.expires, header.staleUntil);
+      // Judged just now; the first marker watches the key for the whole flight, this one knows the entry's own tags.
+      const judged = flight.marker;
+      const intact = () => flight.first.clean && judged.clean;
+      stale = staleFrom(request, delivery, header.expires, header.staleUntil, intact);
       if (request.mode === 'read' && this.core.clock.now() < stale.swrUntil)
         flight.deliver(stale.delivery, 'stale');
     };
@@ -248,7 +252,7 @@ export class ReadThrough {
       answer = { entry: null, lease: null }; // No answer: load, fill nothing.
     }
     if (answer.entry !== null) {
-      flight.deliver(answer.entry.delivery, 'l2-hit');
+      flight.finish(answer.entry.delivery, 'l2-hit');
       slideStored(this.core, request.ns, request.key, answer.entry);
     } else await this.load(flight, request, stale, answer.lease);
   }
