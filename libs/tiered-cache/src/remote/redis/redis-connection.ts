@@ -1,7 +1,8 @@
 import type { Redis, RedisOptions } from 'ioredis';
 import { RemoteUnavailableError } from '../../errors.js';
+import { CommandDeadlines } from './command-deadlines.js';
 import { backoff, protocolSettings, type ResolvedRedisOptions } from './redis-options.js';
-import { isTimeout, unavailable, withoutCommand } from './redis-errors.js';
+import { isTimeout, timedOut, unavailable, withoutCommand } from './redis-errors.js';
 import { registerScripts } from './redis-scripts.js';
 
 export interface ConnectionEvents {
@@ -19,6 +20,7 @@ export class RedisConnection {
   private retry: NodeJS.Timeout | undefined;
   /** When the first of the commands in a row that timed out was sent; undefined while answers come. */
   private silentSince: number | undefined;
+  private readonly deadlines: CommandDeadlines;
 
   constructor(
     readonly name: string,
@@ -27,6 +29,7 @@ export class RedisConnection {
     private readonly events: ConnectionEvents,
   ) {
     this.endpoint = options.endpoint;
+    this.deadlines = new CommandDeadlines(commandTimeoutMs);
   }
 
   open(make: (settings: RedisOptions) => Redis): void {
@@ -69,7 +72,7 @@ export class RedisConnection {
   run<T>(send: (client: Redis) => Promise<T>): Promise<T> {
     const { client } = this;
     if (client?.status !== 'ready') return Promise.reject(this.notReady());
-    return send(client).then(this.answered, this.failed);
+    return this.timed(() => send(client)).then(this.answered, this.failed);
   }
 
   /** Sends several in one write: each one's answer, or the RemoteUnavailableError in its place. */
@@ -79,7 +82,10 @@ export class RedisConnection {
   ): Promise<unknown[]> {
     const { client } = this;
     if (client?.status !== 'ready') return Array.from({ length: count }, () => this.notReady());
-    const results = await send(client);
+    const results = await this.timed(() => send(client)).catch((error: unknown) => {
+      if (!isTimeout(error)) throw error;
+      return Array.from({ length: count }, (): [Error, unknown] => [error as Error, undefined]);
+    });
     if (results.some(([error]) => !error)) this.answered(undefined);
     else this.noteFailure(results[0]?.[0]);
     return results.map(([error, answer]) => (error ? unavailable(error, this.endpoint) : answer));
@@ -94,6 +100,7 @@ export class RedisConnection {
   async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
+    this.deadlines.clear();
     clearTimeout(this.retry);
     const { client } = this;
     if (!client) return;
@@ -102,6 +109,19 @@ export class RedisConnection {
     client.disconnect();
     // Bounded: a client between two attempts has no socket whose end it could report.
     if (open) await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 100))]);
+  }
+
+  private timed<T>(send: () => Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const pending = this.deadlines.add(() => reject(timedOut()));
+      const settle = <A>(then: (answer: A) => void) => {
+        return (answer: A) => {
+          pending.settled = true;
+          then(answer);
+        };
+      };
+      send().then(settle(resolve), settle(reject));
+    });
   }
 
   private readonly answered = <T>(answer: T): T => {

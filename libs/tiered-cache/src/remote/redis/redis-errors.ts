@@ -18,7 +18,11 @@ export function withoutCommand(error: unknown): Error {
   return copy;
 }
 
-/** ioredis has no class for it. */
+/** In the words of ioredis, which has no class for it. */
+export function timedOut(): Error {
+  return new Error('Command timed out');
+}
+
 export function isTimeout(error: unknown): boolean {
   return error instanceof Error && error.message === 'Command timed out';
 }

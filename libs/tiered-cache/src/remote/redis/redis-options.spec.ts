@@ -78,7 +78,7 @@ describe('options of the Redis tier', () => {
 
   it('forbid the client to keep or resend commands, and say what ioredis 5 and 6 default differently', () => {
     expect(protocolSettings(resolve({}), 250)).toMatchObject({
-      commandTimeout: 250,
+      commandTimeout: 1_100,
       enableOfflineQueue: false,
       maxRetriesPerRequest: 0,
       autoResendUnfulfilledCommands: false,

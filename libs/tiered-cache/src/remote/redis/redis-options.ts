@@ -80,7 +80,8 @@ export function protocolSettings(
 ): RedisOptions & { protocol: 2; replyMapping: 'legacy' } {
   return {
     connectTimeout: options.connectTimeoutMs,
-    commandTimeout: commandTimeoutMs,
+    // For the client's own commands (AUTH, the ready check); ours have deadlines that know a busy event loop.
+    commandTimeout: Math.max(1_000, 4 * commandTimeoutMs + 100),
     // How long a closing socket may wait for the other side's goodbye; a stopped server sends none.
     disconnectTimeout: 20,
     enableOfflineQueue: false,

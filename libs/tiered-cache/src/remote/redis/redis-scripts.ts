@@ -79,14 +79,22 @@ append(KEYS[2], ARGV[4], ARGV[5], '', '')
 return 1
 `;
 
+/**
+ * Seconds that a nonce outlives its last question or invalidation: tags that nobody uses any more do not pile up. One
+ * that ends earlier than its entries makes them misses (absence never permits), so it may be any length.
+ */
+const NONCE_TTL_S = 30 * 86_400;
+
 /** KEYS: nonces. ARGV: a fresh one for each. Returns those that stand, in order. Slots: group by slot on a cluster. */
 const NONCE = `
 local answer = {}
 for i, key in ipairs(KEYS) do
   local nonce = redis.call('GET', key)
-  if not nonce then
+  if nonce then
+    redis.call('EXPIRE', key, ${NONCE_TTL_S})
+  else
     nonce = ARGV[i]
-    redis.call('SET', key, nonce)
+    redis.call('SET', key, nonce, 'EX', ${NONCE_TTL_S})
   end
   answer[i] = nonce
 end
@@ -109,7 +117,7 @@ for i = 1, tonumber(ARGV[2]) do
   end
 end
 for i = at + 1, #KEYS do
-  redis.call('SET', KEYS[i], ARGV[6 + i - at])
+  redis.call('SET', KEYS[i], ARGV[6 + i - at], 'EX', ${NONCE_TTL_S})
 end
 return append(KEYS[1], ARGV[1], ARGV[4], ARGV[5], ARGV[6])
 `;
