@@ -59,6 +59,30 @@ describe('a method that asks for its own key', () => {
     expect(derived.baseLoads).toBe(2);
   });
 
+  it('synchronously, where the overridden method was called by itself before: the renewal loads anew', async () => {
+    @Injectable()
+    class Derived extends Base {
+      @Cacheable({ namespace: 'instruments', key: (id) => id })
+      override find(id: string): Promise<string> {
+        return super.find(id).then((value) => `derived ${value}`);
+      }
+      plain(id: string): Promise<string> {
+        return super.find(id);
+      }
+    }
+    let now = 1_000_000;
+    const clock = { now: () => now, monotonic: () => now, setTimer: () => () => undefined };
+    const derived = await bootService(Derived, {
+      clock,
+      namespaces: { instruments: { ttl: '100s', refreshAhead: 0.5 } },
+    });
+    expect(await derived.plain('x')).toBe('base x');
+    now += 60_000;
+    for (let i = 0; i < 20 && (await derived.find('x')) === 'base x'; i++) await tick();
+    expect(await derived.find('x')).toBe('derived base x');
+    expect(derived.baseLoads).toBe(2);
+  });
+
   /** Ways from an override, after an await, to the method it overrides. */
   const ways: Record<string, (next: () => Promise<string>) => Promise<string>> = {
     'an await': async (next) => {
