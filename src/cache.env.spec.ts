@@ -116,7 +116,7 @@ describe('TTL profiles', () => {
     expect(namespaces.accounts.ttl).toBe(7_000);
     expect(namespaces.ohlc.ttl).toBe(9_000);
     expect(namespaces.symbols.ttl).toBe(3_600_000);
-    expect(namespaces.prices).toMatchObject({ ttl: '1s', tiers: ['l1'] });
+    expect(namespaces.prices).toMatchObject({ ttl: '1s', consistency: 'local' });
   });
 
   it('namespaces are accepted by the engine, embedded and with a shared tier', async () => {

@@ -26,7 +26,7 @@ export type TradingNamespace =
  * environment when given `ttlProfilesFromEnv()`. What ends an entry earlier is said per line.
  *
  * Namespaces that change many times a second live in the process alone: by the time another node had asked the
- * shared tier, they would be old. Symbols mean the same in any case: btc, Btc and BTC are one entry.
+ * shared tier, they would be old; their TTL bounds them, so they are served while the shared tier is away. Symbols mean the same in any case: btc, Btc and BTC are one entry.
  */
 export function tradingNamespaces(
   profiles: Readonly<TtlProfiles> = TTL_PROFILES,
@@ -44,15 +44,15 @@ export function tradingNamespaces(
     /** Closed bars, id `SYMBOL:timeframe:from`. Ends with: correction. */
     ohlc: { ttl: veryLong },
     /** Ends with: tick. */
-    prices: { ttl: '1s', tiers: ['l1'], normalizeId: upperCase },
+    prices: { ttl: '1s', consistency: 'local', normalizeId: upperCase },
     /** Ends with: position. */
-    positions: { ttl: '100ms', tiers: ['l1'] },
+    positions: { ttl: '100ms', consistency: 'local' },
     /** Ends with: order. */
-    orders: { ttl: '100ms', tiers: ['l1'] },
+    orders: { ttl: '100ms', consistency: 'local' },
     /** Ends with: order. */
-    'order-book': { ttl: '100ms', tiers: ['l1'], normalizeId: upperCase },
+    'order-book': { ttl: '100ms', consistency: 'local', normalizeId: upperCase },
     /** Answers of other services. Ends with: nothing but time. */
-    api: { ttl: '30s', tiers: ['l1'] },
+    api: { ttl: '30s', consistency: 'local' },
     /** Content that a new name replaces (hashed assets). Ends with: nothing but time. */
     static: { ttl: '1y' },
     /** Profiles. Ends with: update. */

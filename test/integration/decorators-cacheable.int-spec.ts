@@ -42,8 +42,8 @@ describe('@Cacheable', () => {
     }
 
     @Cacheable({ condition: (id) => id > 0 })
-    async positive(id: number): Promise<number> {
-      return ++this.loads + id * 0;
+    async positive(_id: number): Promise<number> {
+      return ++this.loads;
     }
 
     @Cacheable({ unless: (result, id) => result === null || id === 7 })
@@ -53,7 +53,7 @@ describe('@Cacheable', () => {
     }
 
     @Cacheable({ tags: (id) => [`account:${id}`], tagsOf: (result) => [`owner:${result.owner}`] })
-    async account(id: string): Promise<{ owner: string; load: number }> {
+    async account(_id: string): Promise<{ owner: string; load: number }> {
       return { owner: 'ada', load: ++this.loads };
     }
 

@@ -11,13 +11,13 @@ describe('default keys', () => {
     calls = 0;
 
     @Cacheable()
-    async one(...args: unknown[]): Promise<number> {
-      return ++this.calls + args.length * 0;
+    async one(..._args: unknown[]): Promise<number> {
+      return ++this.calls;
     }
 
     @Cacheable()
-    async two(...args: unknown[]): Promise<number> {
-      return ++this.calls + args.length * 0;
+    async two(..._args: unknown[]): Promise<number> {
+      return ++this.calls;
     }
   }
 
