@@ -1,6 +1,6 @@
 import { type CacheCore, l1Serves, type NamespaceCore } from './cache-core.js';
 import type { Invalidator } from './coherence/invalidator.js';
-import { CacheClosedError } from './errors.js';
+import { CacheClosedError, InvalidKeyError, InvalidOptionsError } from './errors.js';
 import { KeyMemo } from './keys/key-memo.js';
 import type { BatchRead } from './loading/batch-read.js';
 import type { EntryOps } from './loading/entry-ops.js';
@@ -56,7 +56,7 @@ export class CacheNamespace<T = unknown> {
   /** The stored ones among `ids`, by the ids as given. */
   async getMany(ids: readonly string[]): Promise<Map<string, T>> {
     this.assertOpen();
-    const { values, missing } = this.fromL1(ids);
+    const { values, missing } = this.fromL1(listOfIds(ids));
     if (missing.size === 0) return values;
     const { counters } = this.ns;
     const found = await this.paths.ops.lookUp(this.ns, [...new Set(missing.values())]);
@@ -89,6 +89,7 @@ export class CacheNamespace<T = unknown> {
       }
       this.ns.counters.l1Misses += this.ns.settings.l1 ? 1 : 0;
       this.assertOpen();
+      requireLoader(loader);
       return this.paths.reads.read(this.request(id, key, loader, options)) as Promise<T>;
     } catch (error) {
       return Promise.reject(error as Error);
@@ -102,6 +103,8 @@ export class CacheNamespace<T = unknown> {
     options?: GetOrSetOptions<T>,
   ): Promise<Map<string, T>> {
     this.assertOpen();
+    listOfIds(ids);
+    requireLoader(loader);
     const { values, missing } =
       options?.fresh === true
         ? { values: new Map<string, T>(), missing: this.keysOf(ids) }
@@ -171,7 +174,9 @@ export class CacheNamespace<T = unknown> {
   /** Invalidates on every node and tier. */
   async delete(ids: string | readonly string[]): Promise<InvalidationResult> {
     this.assertOpen();
-    const keys = (typeof ids === 'string' ? [ids] : ids).map((id) => this.keys.key(id));
+    const keys = (Array.isArray(ids) ? (ids as readonly string[]) : [ids as string]).map((id) =>
+      this.keys.key(id),
+    );
     this.ns.counters.invalidations += keys.length;
     return this.paths.invalidator.send({ keys, tags: [] });
   }
@@ -298,4 +303,14 @@ export class CacheNamespace<T = unknown> {
   private assertOpen(): void {
     if (this.core.closed) throw new CacheClosedError();
   }
+}
+
+/** Text would be taken for the list of its characters. */
+function listOfIds(ids: readonly string[]): readonly string[] {
+  if (!Array.isArray(ids)) throw new InvalidKeyError(ids, 'must be in a list');
+  return ids;
+}
+
+function requireLoader(loader: unknown): void {
+  if (typeof loader !== 'function') throw new InvalidOptionsError('loader', loader, 'a function');
 }

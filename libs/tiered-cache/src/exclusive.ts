@@ -1,5 +1,9 @@
 import type { CacheCore } from './cache-core.js';
+import { InvalidOptionsError } from './errors.js';
 import { newToken, releaseLease } from './loading/ask-shared.js';
+
+/** A week. */
+const MAX_LOCK_MS = 604_800_000;
 
 export interface ExclusiveOptions {
   /** Life of the lock in ms; renewed every third of it while `fn` runs, so a dead holder costs at most this. Default 30,000. */
@@ -16,6 +20,7 @@ export type Exclusive<R> =
 /**
  * Runs `fn` unless another node (or this one) is running it under the same name. A lease, not a mutex: after a pause
  * longer than the lease two may run at once, so it is for work that is merely wasteful to do twice.
+ * @throws InvalidOptionsError, and what `fn` throws
  */
 export async function runExclusively<R>(
   core: CacheCore,
@@ -25,6 +30,12 @@ export async function runExclusively<R>(
   fn: () => Promise<R>,
 ): Promise<Exclusive<R>> {
   const { leaseMs = 30_000, holdMs = 0, onRemoteLoss = 'run' } = options;
+  if (typeof name !== 'string' || name === '')
+    throw new InvalidOptionsError('exclusive.name', name, 'a string that is not empty');
+  if (!(leaseMs >= 10 && leaseMs <= MAX_LOCK_MS))
+    throw new InvalidOptionsError('exclusive.leaseMs', leaseMs, `10 to ${MAX_LOCK_MS}`);
+  if (!(holdMs >= 0 && holdMs <= MAX_LOCK_MS))
+    throw new InvalidOptionsError('exclusive.holdMs', holdMs, `0 to ${MAX_LOCK_MS}`);
   if (held.has(name)) return { ran: false, reason: 'held-elsewhere' };
   held.add(name);
   const key = `#lock:${name}`;

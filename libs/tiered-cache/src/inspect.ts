@@ -2,9 +2,11 @@ import { type CacheCore, namespaceTag } from './cache-core.js';
 import type { EntryHeader } from './codec/codec.js';
 import { literalPrefix } from './coherence/invalidator.js';
 import { readHeader } from './codec/wire-header.js';
-import { CorruptEntryError } from './errors.js';
+import { CorruptEntryError, InvalidOptionsError } from './errors.js';
 import { globMatcher } from './keys/glob.js';
+import { checkedTags } from './loading/read-request.js';
 import { tagsUnchanged } from './memory/node.js';
+import type { InvalidationSelector } from './options.js';
 import type { EntryKey } from './remote/remote-tier.js';
 
 /** What an invalidation selector comes down to. */
@@ -18,6 +20,40 @@ export interface Count {
   counts: Record<string, number>;
   total: number;
   truncated: boolean;
+}
+
+const PARTS = [
+  'keys',
+  'tags',
+  'namespaces',
+  'patterns',
+  'user',
+  'symbol',
+  'all',
+] satisfies (keyof InvalidationSelector)[];
+
+/**
+ * All tags a selector names by itself, and its patterns; a part that is misspelt would silently select nothing.
+ * @throws InvalidOptionsError, InvalidTagError
+ */
+export function readSelector(selector: InvalidationSelector): {
+  tags: string[];
+  patterns: readonly string[];
+} {
+  if (typeof selector !== 'object' || selector === null)
+    throw new InvalidOptionsError('selector', selector, `an object of ${PARTS.join(', ')}`);
+  for (const [part, value] of Object.entries(selector))
+    if (!(PARTS as string[]).includes(part))
+      throw new InvalidOptionsError(`selector.${part}`, value, `one of ${PARTS.join(', ')}`);
+  const { tags = [], patterns = [], user, symbol } = selector;
+  for (const pattern of patterns)
+    if (typeof pattern !== 'string' || pattern === '')
+      throw new InvalidOptionsError('selector.patterns', pattern, 'globs that are not empty');
+  const named = [...checkedTags(tags)];
+  // Each by itself must be a tag: not empty, a string.
+  if (user !== undefined) named.push(`user:${checkedTags([user])[0]}`);
+  if (symbol !== undefined) named.push(`symbol:${checkedTags([symbol])[0]!.toUpperCase()}`);
+  return { tags: named, patterns };
 }
 
 /** Values fetched at once while counting. */

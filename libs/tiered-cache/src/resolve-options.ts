@@ -5,6 +5,9 @@ import { InvalidOptionsError, InvalidTtlError } from './errors.js';
 import type { Consistency, NamespaceOptions, TieredCacheOptions, ValueSafety } from './options.js';
 import type { RemoteTier } from './remote/remote-tier.js';
 
+/** The longest a loader is waited for: what timers can measure (24 days). */
+export const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+
 /** All defaults of the engine, in one place. Times in milliseconds. */
 export const DEFAULTS = {
   name: 'default',
@@ -57,6 +60,11 @@ export interface ResolvedNamespace {
 
 /** @throws InvalidOptionsError */
 export function resolveOptions(options: TieredCacheOptions): ResolvedOptions {
+  onlyKnown('', options, OPTIONS);
+  onlyKnown('l1.', options.l1 ?? {}, ['maxEntries', 'maxBytes']);
+  const { remote = null } = options;
+  if (remote !== null && typeof (remote as Partial<RemoteTier>).acquire !== 'function')
+    throw new InvalidOptionsError('remote', remote, 'a tier (createRedisTier, createInProcessTier), or null');
   const {
     name = DEFAULTS.name,
     prefix = DEFAULTS.prefix,
@@ -73,7 +81,7 @@ export function resolveOptions(options: TieredCacheOptions): ResolvedOptions {
     maxEntries,
     maxBytes,
     boundMs: duration('stalenessBound', stalenessBound, 50, 60_000),
-    remote: options.remote ?? null,
+    remote,
     classes: options.classes ?? [],
     clock: options.clock ?? systemClock,
     random: options.random ?? Math.random,
@@ -97,14 +105,10 @@ export function resolveNamespace(
     'names of 1 to 64 letters, digits, dashes and underscores that begin with a letter',
   );
   const at = (option: keyof NamespaceOptions) => `namespaces.${name}.${option}`;
+  if (typeof own !== 'object' || own === null)
+    throw new InvalidOptionsError(`namespaces.${name}`, own, 'an object of options');
   const options: NamespaceOptions = { ...defaults, ...own };
-  const unknown = Object.keys(options).find((key) => !KNOWN.has(key));
-  if (unknown !== undefined)
-    throw new InvalidOptionsError(
-      `namespaces.${name}.${unknown}`,
-      (options as Record<string, unknown>)[unknown],
-      `one of ${[...KNOWN].join(', ')}`,
-    );
+  onlyKnown(`namespaces.${name}.`, options, KNOWN);
   const { consistency = 'bounded', values = 'frozen', tiers = ['l1', 'l2'] } = options;
   oneOf(at('consistency'), consistency, ['bounded', 'strict', 'local']);
   oneOf(at('values'), values, ['frozen', 'cloned', 'shared']);
@@ -117,7 +121,7 @@ export function resolveNamespace(
   if (!l1 && !wantsL2)
     throw new InvalidOptionsError(at('tiers'), tiers.join(','), `'l2' for consistency '${consistency}'`);
   const life = requiredTtl(at('ttl'), options.ttl);
-  const hardTimeoutMs = optionalDuration(at('hardTimeout'), options.hardTimeout);
+  const hardTimeoutMs = optionalDuration(at('hardTimeout'), options.hardTimeout, 1, MAX_TIMEOUT_MS);
   const refreshAhead = options.refreshAhead ?? null;
   if (refreshAhead !== null && refreshAhead !== 'xfetch')
     number(at('refreshAhead'), refreshAhead, 0.1, 0.99, "0.1 to 0.99, or 'xfetch'");
@@ -148,14 +152,14 @@ export function resolveNamespace(
           : duration(at('negativeTtl'), options.negativeTtl, 1),
     graceMs: optionalDuration(at('grace'), options.grace) ?? 0,
     swrMs: optionalDuration(at('staleWhileRevalidate'), options.staleWhileRevalidate) ?? 0,
-    softTimeoutMs: optionalDuration(at('softTimeout'), options.softTimeout),
+    softTimeoutMs: optionalDuration(at('softTimeout'), options.softTimeout, 0, MAX_TIMEOUT_MS),
     hardTimeoutMs,
     refreshAhead,
     errorTtlMs: optionalDuration(at('errorTtl'), options.errorTtl),
     serveLocal: options.onRemoteLoss === 'serve-local',
     leaseMs:
       options.lease === undefined
-        ? (hardTimeoutMs ?? DEFAULTS.leaseMs)
+        ? Math.min(3_600_000, Math.max(10, hardTimeoutMs ?? DEFAULTS.leaseMs))
         : duration(at('lease'), options.lease, 10, 3_600_000),
     maxEntryBytes: integer(
       at('maxEntryBytes'),
@@ -168,7 +172,20 @@ export function resolveNamespace(
   };
 }
 
-const KNOWN = new Set<string>([
+const OPTIONS = [
+  'name',
+  'prefix',
+  'l1',
+  'remote',
+  'stalenessBound',
+  'namespaces',
+  'defaults',
+  'classes',
+  'clock',
+  'random',
+] satisfies (keyof TieredCacheOptions)[];
+
+const KNOWN = [
   'ttl',
   'tiers',
   'consistency',
@@ -187,7 +204,13 @@ const KNOWN = new Set<string>([
   'maxEntryBytes',
   'normalizeId',
   'schema',
-] satisfies (keyof NamespaceOptions)[]);
+] satisfies (keyof NamespaceOptions)[];
+
+/** A misspelt option would silently be the default. */
+function onlyKnown(path: string, options: object, known: readonly string[]): void {
+  for (const [key, value] of Object.entries(options))
+    if (!known.includes(key)) throw new InvalidOptionsError(path + key, value, `one of ${known.join(', ')}`);
+}
 
 function requiredTtl(option: string, value: Ttl | undefined): number {
   const allowed = "a duration above zero ('30s', '5m', milliseconds), or 'forever'";
@@ -200,8 +223,8 @@ function requiredTtl(option: string, value: Ttl | undefined): number {
   }
 }
 
-function optionalDuration(option: string, value: unknown): number | null {
-  return value === undefined ? null : duration(option, value, 0);
+function optionalDuration(option: string, value: unknown, min = 0, max = MAX_TTL_MS): number | null {
+  return value === undefined ? null : duration(option, value, min, max);
 }
 
 function duration(option: string, value: unknown, min: number, max: number = MAX_TTL_MS): number {

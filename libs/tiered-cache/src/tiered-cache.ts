@@ -9,11 +9,10 @@ import { TagTable } from './coherence/tag-table.js';
 import { createCodecs } from './codec/codecs.js';
 import { CacheClosedError, InvalidOptionsError, UnknownNamespaceError } from './errors.js';
 import { type Exclusive, type ExclusiveOptions, runExclusively } from './exclusive.js';
-import { countSelection, type Selection } from './inspect.js';
+import { countSelection, readSelector, type Selection } from './inspect.js';
 import { BatchRead } from './loading/batch-read.js';
 import { EntryOps } from './loading/entry-ops.js';
 import { FlightTable } from './loading/flights.js';
-import { checkedTags } from './loading/read-request.js';
 import { ReadThrough } from './loading/read-through.js';
 import { createLruStore } from './memory/lru-store.js';
 import type { L1Node } from './memory/node.js';
@@ -320,16 +319,14 @@ export class TieredCache {
   }
 
   private select(selector: InvalidationSelector): Selection {
+    const { tags: named, patterns } = readSelector(selector);
     const keys = new Set(
       (selector.keys ?? []).map(({ namespace, id }) => this.namespace(namespace).keyOf(id)),
     );
-    const tags = new Set(checkedTags(selector.tags ?? []));
-    if (selector.user !== undefined) for (const tag of checkedTags([`user:${selector.user}`])) tags.add(tag);
-    if (selector.symbol !== undefined)
-      for (const tag of checkedTags([`symbol:${selector.symbol.toUpperCase()}`])) tags.add(tag);
+    const tags = new Set(named);
     const names = selector.all === true ? this.namespaces : (selector.namespaces ?? []);
     for (const name of names) tags.add(this.byName.get(this.namespace(name).name)!.ns.tag);
-    return { keys, tags, patterns: selector.patterns ?? [] };
+    return { keys, tags, patterns };
   }
 
   private countInvalidations(selector: InvalidationSelector): void {

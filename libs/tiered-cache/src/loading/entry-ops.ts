@@ -109,8 +109,10 @@ export class EntryOps {
           outcome: acquired[i]!.outcome,
         }))
         .filter(({ outcome }) => outcome === 'granted');
-      if (nonces === null)
-        return void granted.forEach(({ key, token }) => void releaseLease(core, key, token));
+      if (nonces === null) {
+        for (const { key, token } of granted) void releaseLease(core, key, token);
+        return;
+      }
       const fills = granted.map(({ key, id, entry, token }) => {
         const value = storedForm(ns, key, id, entry, tags, nonces);
         return { key, token, value, ttlMs: remainingLife(entry.life) };

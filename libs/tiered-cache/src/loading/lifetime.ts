@@ -1,7 +1,8 @@
+import { types } from 'node:util';
 import { InvalidTtlError } from '../errors.js';
-import { type Duration, durationMs, ttlMs } from '../duration.js';
+import { type Duration, durationMs, MAX_TTL_MS, ttlMs } from '../duration.js';
 import type { GetOrSetOptions, SetOptions } from '../options.js';
-import type { ResolvedNamespace } from '../resolve-options.js';
+import { MAX_TIMEOUT_MS, type ResolvedNamespace } from '../resolve-options.js';
 
 /** How long a value lives and may be served after that. All in milliseconds from now. */
 export interface Lifetime {
@@ -11,19 +12,29 @@ export interface Lifetime {
   slidingMs: number;
 }
 
+const SPANS = [
+  ['grace', 0, MAX_TTL_MS],
+  ['staleWhileRevalidate', 0, MAX_TTL_MS],
+  ['softTimeout', 0, MAX_TIMEOUT_MS],
+  ['hardTimeout', 1, MAX_TIMEOUT_MS],
+] as const;
+
 /** Per-call options checked once, before anything is loaded or stored. @throws InvalidTtlError */
 export function checkCallOptions(options: GetOrSetOptions<never> | SetOptions<never> | undefined): void {
   if (options === undefined) return;
   if (options.ttl !== undefined && typeof options.ttl !== 'function') ttlMs(options.ttl);
   if (options.expiresAt !== undefined) {
-    const at = Number(options.expiresAt);
-    if (!Number.isFinite(at)) throw new InvalidTtlError(options.expiresAt, 'is not a date');
+    const at: unknown = types.isDate(options.expiresAt) ? options.expiresAt.getTime() : options.expiresAt;
+    if (typeof at !== 'number' || !Number.isFinite(at))
+      throw new InvalidTtlError(options.expiresAt, 'is not a date');
   }
   const more = options as GetOrSetOptions<never>;
-  for (const name of ['grace', 'staleWhileRevalidate', 'softTimeout', 'hardTimeout'] as const) {
+  for (const [name, least, most] of SPANS) {
     const value = more[name];
-    if (value !== undefined && !(durationMs(value) >= 0))
-      throw new InvalidTtlError(value, `is no duration for ${name}`);
+    if (value === undefined) continue;
+    const ms = durationMs(value);
+    if (!(ms >= least && ms <= most))
+      throw new InvalidTtlError(value, `is no duration of ${least} to ${most} ms for ${name}`);
   }
 }
 

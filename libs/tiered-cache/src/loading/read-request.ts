@@ -48,11 +48,13 @@ export function staleFrom(
 
 /** The tags of an entry that are known before its load; the namespace's own comes first. @throws InvalidTagError */
 export function tagsOfRequest(ns: NamespaceCore, tags: readonly string[] | undefined): readonly string[] {
-  return tags === undefined || tags.length === 0 ? [ns.tag] : [ns.tag, ...new Set(checkedTags(tags))];
+  return tags === undefined ? [ns.tag] : [ns.tag, ...new Set(checkedTags(tags))];
 }
 
 /** @throws InvalidTagError */
 export function checkedTags(tags: readonly string[]): readonly string[] {
+  // Text would be taken for the list of its characters.
+  if (!Array.isArray(tags)) throw new InvalidTagError(tags, 'must be in a list');
   for (const tag of tags) {
     validateTag(tag);
     if (tag.startsWith('#')) throw new InvalidTagError(tag, "begins with '#', which is reserved");

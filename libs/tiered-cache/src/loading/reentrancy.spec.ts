@@ -9,7 +9,7 @@ describe('a loader that asks for the key it loads', () => {
     const items = cache.namespace('items');
     // As a decorated override that calls a decorated super on the same key.
     const value = await items.getOrSet('a', () =>
-      items.getOrSet('a', () => 'base').then((base) => `${base}+override`),
+      items.getOrSet('a', () => 'base').then((base) => `${String(base)}+override`),
     );
     expect(value).toBe('base+override');
     expect(items.peek('a')).toBe('base+override');

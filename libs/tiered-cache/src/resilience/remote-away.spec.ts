@@ -48,7 +48,10 @@ describe('while the shared tier is away', () => {
     expect(await items.touch('a')).toBe(false);
     expect(await items.has('a')).toBe(false);
     expect(await nodes[0]!.describeRemote()).toMatchObject({ state: 'down' });
-    expect(nodes[0]!.health()).toMatchObject({ state: 'degraded', remote: { configured: true, state: 'down' } });
+    expect(nodes[0]!.health()).toMatchObject({
+      state: 'degraded',
+      remote: { configured: true, state: 'down' },
+    });
   });
 
   it('everything comes back by itself', async () => {
@@ -57,7 +60,8 @@ describe('while the shared tier is away', () => {
     await clock.pass(10_000);
     hub.up();
     await clock.pass(2 * BOUND);
-    for (const node of nodes) expect(node.health()).toMatchObject({ state: 'up', circuit: 'closed', l1: { serving: true } });
+    for (const node of nodes)
+      expect(node.health()).toMatchObject({ state: 'up', circuit: 'closed', l1: { serving: true } });
     await nodes[0]!.set('items', 'a', 1);
     expect(await nodes[1]!.get('items', 'a')).toBe(1);
     expect(nodes[1]!.namespace('items').peek('a')).toBe(1);
@@ -67,7 +71,11 @@ describe('while the shared tier is away', () => {
     const clock = new VirtualClock();
     const hub = new InProcessHub({ clock, commandTimeoutMs: TIMEOUT });
     hub.down();
-    const cache = new TieredCache({ clock, remote: createInProcessTier(hub), namespaces: NAMESPACES }).start();
+    const cache = new TieredCache({
+      clock,
+      remote: createInProcessTier(hub),
+      namespaces: NAMESPACES,
+    }).start();
     const source = new Source({ a: 1 });
     expect(await cache.getOrSet('items', 'a', source.load)).toBe(1);
     expect(cache.health().state).toBe('degraded');
@@ -166,11 +174,18 @@ describe('an invalidation that is not answered', () => {
       expect(nodes[0]!.health().pendingInvalidations).toBe(1);
       expect(await nodes[0]!.get('items', 'a')).toBeUndefined();
       expect(await nodes[0]!.getOrSet('items', 'a', source.load, { tags: ['t'] })).toBe('new');
-      expect((await nodes[0]!.namespace('items').getOrSetMany(['a'], () => new Map([['a', 'new']]), { tags: ['t'] })).get('a')).toBe('new');
+      expect(
+        (
+          await nodes[0]!
+            .namespace('items')
+            .getOrSetMany(['a'], () => new Map([['a', 'new']]), { tags: ['t'] })
+        ).get('a'),
+      ).toBe('new');
       expect(nodes[0]!.namespace('items').peek('a')).toBeUndefined();
       expect(source.loads).toBe(before + 1);
       await answer();
-      for (const node of nodes) expect(await node.getOrSet('items', 'a', source.load, { tags: ['t'] })).toBe('new');
+      for (const node of nodes)
+        expect(await node.getOrSet('items', 'a', source.load, { tags: ['t'] })).toBe('new');
       expect(nodes[0]!.namespace('items').peek('a')).toBe('new');
     },
   );
@@ -211,7 +226,12 @@ describe('an invalidation that is not answered', () => {
   it('arriving late, after the circuit has closed again, harms nothing', async () => {
     const { nodes, hub, clock, tiers } = await fleet({ nodes: 2, namespaces: NAMESPACES });
     await nodes[0]!.set('items', 'a', 'old');
-    const lift = hub.inject({ at: 'request', how: 'held', tier: tiers[0]!, commands: ['invalidate', 'acquire', 'fill'] });
+    const lift = hub.inject({
+      at: 'request',
+      how: 'held',
+      tier: tiers[0]!,
+      commands: ['invalidate', 'acquire', 'fill'],
+    });
     const set = nodes[0]!.set('items', 'a', 'late');
     await clock.pass(TIMEOUT + 1);
     expect((await set).acknowledged).toBe(false);
