@@ -301,7 +301,7 @@ describe('other decorators', () => {
   it('keep their metadata, above and below', async () => {
     const mixed = await bootService(Mixed);
     const reflector = new Reflector();
-    const at = (method: 'above' | 'below' | 'stacked') => Reflect.get(mixed, method) as () => void;
+    const at = (method: 'above' | 'below' | 'stacked') => mixed[method] as (id: string) => unknown;
     expect(reflector.get('role', at('above'))).toBe('above');
     expect(reflector.get('role', at('below'))).toBe('below');
     expect(reflector.get('role', at('stacked'))).toBe('stacked');
