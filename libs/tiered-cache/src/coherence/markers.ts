@@ -6,8 +6,8 @@ import type { TagState, TagTable } from './tag-table.js';
  * one of its tags. A dirty marker's result may be returned but not kept in L1 (protocol, Read 3 and 6).
  */
 export class Marker {
-  /** Set by records that name the key, by patterns, and by a gap. */
-  keyTouched = false;
+  /** Counts records that name the key, patterns, and gaps. */
+  keyTouches = 0;
   /** Where the tag table stood when the marker was registered. */
   readonly sequence: number;
   private readonly states: TagState[] = [];
@@ -47,7 +47,10 @@ export class Marker {
   }
 
   get clean(): boolean {
-    if (this.keyTouched) return false;
+    return this.keyTouches === 0 && this.tagsClean;
+  }
+
+  get tagsClean(): boolean {
     for (let i = 0; i < this.states.length; i++)
       if (this.states[i]!.version !== this.versions[i]) return false;
     return true;
@@ -77,7 +80,7 @@ export class MarkerTable {
 
   touchKey(key: EntryKey): void {
     const siblings = this.byKey.get(key);
-    if (siblings !== undefined) for (const marker of siblings) marker.keyTouched = true;
+    if (siblings !== undefined) for (const marker of siblings) marker.keyTouches++;
   }
 
   touchMatching(matches: (key: EntryKey) => boolean): void {

@@ -268,6 +268,44 @@ describe('coherence', () => {
     }
   });
 
+  it.each([
+    ['key', (node: TieredCache) => node.delete('items', ID)],
+    ['tag', (node: TieredCache) => node.deleteByTag('t')],
+    ['namespace', (node: TieredCache) => node.clear('items')],
+  ])('an invalidation of this node by %s that overtakes a set wins over it', async (_way, end) => {
+    for (const command of ['invalidate', 'acquire', 'nonces'] as const) {
+      const { nodes, clock, hub } = await fleet({ nodes: 2 });
+      const lift = hub.inject({ at: 'request', how: 'held', commands: [command] });
+      const set = nodes[0]!.set('items', ID, 'old', { tags: ['t'] });
+      await settle();
+      const ended = end(nodes[0]!);
+      await clock.pass(10);
+      lift();
+      await Promise.all([set, ended]);
+      await clock.pass(10);
+      for (const node of nodes) expect(await node.get('items', ID)).toBeUndefined();
+      await closeFleets();
+    }
+  });
+
+  it('another node’s invalidation by tag that overtakes a set wins over it', async () => {
+    const { nodes, clock, hub, tiers } = await fleet({ nodes: 2 });
+    await nodes[0]!.set('items', ID, 'first', { tags: ['t'] });
+    const lift = hub.inject({
+      at: 'request',
+      how: 'held',
+      tier: tiers[0]!,
+      commands: ['invalidate', 'poll'],
+    });
+    const set = nodes[0]!.set('items', ID, 'old', { tags: ['t'] });
+    await settle();
+    await nodes[1]!.deleteByTag('t');
+    lift();
+    await set;
+    await clock.pass(10);
+    for (const node of nodes) expect(await node.get('items', ID)).toBeUndefined();
+  });
+
   it('the sets of one node that follow each other end with the last', async () => {
     const { nodes, clock } = await fleet({ nodes: 2 });
     for (let i = 1; i <= 20; i++) await nodes[i % 2]!.set('items', ID, i);

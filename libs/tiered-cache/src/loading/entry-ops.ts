@@ -1,4 +1,5 @@
 import type { CacheCore, NamespaceCore } from '../cache-core.js';
+import type { Marker } from '../coherence/markers.js';
 import { captureVector } from '../coherence/vectors.js';
 import type { Invalidator } from '../coherence/invalidator.js';
 import { ttlMs } from '../duration.js';
@@ -12,6 +13,14 @@ import { checkCallOptions, lifetimeOf } from './lifetime.js';
 import { type PreparedEntry, prepareEntry, remainingLife, storedForm } from './prepare-entry.js';
 import { tagsOfRequest } from './read-request.js';
 import { liveNode, retime, slideStored } from './retime.js';
+
+interface Fillable {
+  id: string;
+  key: EntryKey;
+  entry: PreparedEntry;
+  /** False once this process knows of an invalidation that came after the value. */
+  intact(): boolean;
+}
 
 /** What can be done with entries without a loader: look up, store, renew, end their time. */
 export class EntryOps {
@@ -72,61 +81,81 @@ export class EntryOps {
       return { id, key, entry: life === null ? null : prepareEntry(core, ns, key, value, life, 0) };
     });
     ns.counters.writes += entries.length;
-    const result = await this.invalidator.send({ keys: entries.map(({ key }) => key), tags: [] });
-    // Without a tier of its own in the shared tier, what is unanswered there only concerns the other nodes.
-    if (result.acknowledged || !ns.settings.l2) {
-      const storable = prepared.filter(
-        (one): one is { id: string; key: EntryKey; entry: PreparedEntry } => one.entry !== null,
+    // The value is known from here on: what is invalidated later, by anybody, must win over it.
+    const markers = entries.map(({ key }) => core.markers.open(key, tags));
+    core.writes++;
+    try {
+      const keys = entries.map(({ key }) => key);
+      const [result, nonces] = await Promise.all([
+        this.invalidator.send({ keys, tags: [] }),
+        this.vectorFor(ns, markers[0], tags),
+      ]);
+      // Without a tier of its own in the shared tier, what is unanswered there only concerns the other nodes.
+      if (nonces === null || !(result.acknowledged || !ns.settings.l2)) return result;
+      // One touch is this set's own.
+      const intact = (marker: Marker) => marker.keyTouches <= 1 && marker.tagsClean;
+      const fills = prepared.flatMap(({ id, key, entry }, i) =>
+        entry === null ? [] : [{ id, key, entry, intact: () => intact(markers[i]!) }],
       );
-      if (storable.length > 0) await this.fillAll(ns, storable, tags);
+      if (fills.length > 0) await this.fillAll(ns, fills, tags, nonces);
+      return result;
+    } finally {
+      core.writes--;
+      for (const marker of markers) core.markers.close(marker);
     }
-    return result;
+  }
+
+  /** The vector of a value that is known already. Null: a tag is bypassed, or the shared tier gave no answer. */
+  private async vectorFor(
+    ns: NamespaceCore,
+    marker: Marker | undefined,
+    tags: readonly string[],
+  ): Promise<readonly string[] | null> {
+    if (!ns.settings.l2 || this.core.remote === null || marker === undefined) return [];
+    try {
+      return await captureVector(this.core, ns, marker, tags);
+    } catch (error) {
+      if (error instanceof RemoteUnavailableError) return null;
+      throw error;
+    }
   }
 
   private async fillAll(
     ns: NamespaceCore,
-    entries: { id: string; key: EntryKey; entry: PreparedEntry }[],
+    entries: readonly Fillable[],
     tags: readonly string[],
+    nonces: readonly string[],
   ): Promise<void> {
     const { core } = this;
     const markers = entries.map(({ key }) => core.markers.open(key, tags));
-    core.writes++;
+    const keep = ({ key, entry, intact }: Fillable, marker: Marker) => {
+      if (intact()) admit(core, ns, key, marker, admissionOf(entry));
+    };
     try {
-      if (!ns.settings.l2 || core.remote === null) {
-        entries.forEach(({ key, entry }, i) => admit(core, ns, key, markers[i]!, admissionOf(entry)));
-        return;
-      }
+      if (!ns.settings.l2 || core.remote === null) return entries.forEach((one, i) => keep(one, markers[i]!));
       const requests = entries.map(({ key }) => ({ key, token: newToken(), leaseMs: ns.settings.leaseMs }));
-      const [acquired, nonces] = await Promise.all([
-        core.remote.run((tier) => tier.acquireMany(requests)),
-        captureVector(core, ns, markers[0]!, tags),
-      ]);
+      const acquired = await core.remote.run((tier) => tier.acquireMany(requests));
       const granted = entries
-        .map((one, i) => ({
-          ...one,
-          marker: markers[i]!,
-          token: requests[i]!.token,
-          outcome: acquired[i]!.outcome,
-        }))
-        .filter(({ outcome }) => outcome === 'granted');
-      if (nonces === null) {
-        for (const { key, token } of granted) void releaseLease(core, key, token);
-        return;
-      }
-      const fills = granted.map(({ key, id, entry, token }) => {
+        .map((one, i) => ({ one, marker: markers[i]!, token: requests[i]!.token }))
+        .filter((_, i) => acquired[i]!.outcome === 'granted');
+      const current = granted.filter(({ one, token }) => {
+        if (one.intact()) return true;
+        void releaseLease(core, one.key, token);
+        return false;
+      });
+      const fills = current.map(({ one: { key, id, entry }, token }) => {
         const value = storedForm(ns, key, id, entry, tags, nonces);
         return { key, token, value, ttlMs: remainingLife(entry.life) };
       });
-      const accepted = await core.remote.run((tier) => tier.fillMany(fills));
-      granted.forEach(({ key, entry, marker }, i) => {
-        if (accepted[i]) admit(core, ns, key, marker, admissionOf(entry));
+      const accepted = fills.length === 0 ? [] : await core.remote.run((tier) => tier.fillMany(fills));
+      current.forEach(({ one, marker }, i) => {
+        if (accepted[i]) keep(one, marker);
       });
       ns.counters.fillsRejected += entries.length - accepted.filter(Boolean).length;
     } catch (error) {
       // The old value is gone on every tier; that the new one is not stored costs a load.
       if (!(error instanceof RemoteUnavailableError)) throw error;
     } finally {
-      core.writes--;
       for (const marker of markers) core.markers.close(marker);
     }
   }
