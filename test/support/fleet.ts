@@ -23,7 +23,7 @@ export interface Fleet {
 export interface FleetOptions extends Omit<TieredCacheOptions, 'remote' | 'clock' | 'namespaces'> {
   namespaces?: Record<string, NamespaceOptions>;
   nodes?: number;
-  hub?: { logMaxLength?: number; pageSize?: number };
+  hub?: { logMaxLength?: number; pageSize?: number; commandTimeoutMs?: number };
   /** Opens no log: the caches are made but not started. */
   idle?: boolean;
 }

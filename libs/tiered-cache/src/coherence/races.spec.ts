@@ -189,6 +189,30 @@ describe('coherence', () => {
     for (const node of nodes) expect(await node.get('items', ID)).toBeUndefined();
   });
 
+  it('a nonce that was asked before an invalidation and answered after it is not learnt', async () => {
+    const { nodes, clock, hub, tiers } = await fleet({ nodes: 3 });
+    const source = new Source({ a: 'old' });
+    const release = source.hold();
+    const loading = nodes[0]!.getOrSet('items', 'a', source.load, { tags: ['t'] });
+    await settle();
+    // The loading node does not hear of the invalidation, so that it fills.
+    hub.inject({ at: 'request', how: 'held', commands: ['poll'], tier: tiers[0]! });
+    const lift = hub.inject({ at: 'answer', how: 'held', commands: ['nonces'], tier: tiers[1]! });
+    const asking = nodes[1]!.getOrSet('items', 'b', () => 1, { tags: ['t'] });
+    await settle();
+    await nodes[2]!.deleteByTag('t');
+    await clock.pass(10);
+    lift();
+    await asking;
+    // Its lease still stands, so this fill is accepted; only the vector tells that it is old.
+    release();
+    await loading;
+    await clock.pass(1);
+    expect(await nodes[1]!.get('items', 'a')).toBeUndefined();
+    hub.liftFaults();
+    await clock.pass(1);
+  });
+
   it('an invalidation while another node promotes leaves nothing in its L1', async () => {
     for (const selector of [WAYS[0]![1], WAYS[1]![1], WAYS[2]![1], WAYS[3]![1]]) {
       const { nodes, hub, tiers, clock } = await fleet({ nodes: 2 });

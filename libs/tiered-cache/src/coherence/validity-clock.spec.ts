@@ -100,6 +100,18 @@ describe('the validity clock', () => {
     expect(await nodes[1]!.get('items', 'a')).toBe('new');
   });
 
+  it('ends what is known of tags with it: an entry of the shared tier is asked for its tags again', async () => {
+    const { nodes, hub, tiers, clock } = await fleet({ nodes: 2, hub: { commandTimeoutMs: 60_000 } });
+    await nodes[1]!.getOrSet('items', 'a', () => 'old', { tags: ['t'] });
+    hub.inject({ at: 'request', how: 'held', commands: ['poll'], tier: tiers[1]! });
+    await nodes[0]!.deleteByTag('t');
+    await clock.pass(BOUND + 1);
+    expect(nodes[1]!.health()).toMatchObject({ circuit: 'closed', l1: { serving: false } });
+    expect(await nodes[1]!.get('items', 'a')).toBeUndefined();
+    hub.liftFaults();
+    await clock.pass(1);
+  });
+
   it('joins no flight older than the bound while it stands still', async () => {
     const { nodes, clock, hub, tiers } = await fleet({ nodes: 2 });
     let value = 'old';
@@ -143,6 +155,7 @@ describe('a gap in the log', () => {
     lift();
     await clock.pass(BOUND);
     expect(gaps.length).toBeGreaterThan(0);
+    expect(nodes[1]!.stats().tiers.l1.entries).toBe(0);
     expect(nodes[1]!.namespace('items').peek('a')).toBeUndefined();
     expect(nodes[1]!.health().l1.serving).toBe(true);
     expect(await nodes[1]!.getOrSet('items', 'a', () => 'new')).toBe('new');

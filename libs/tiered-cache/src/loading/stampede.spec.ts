@@ -104,6 +104,22 @@ describe('stampede', () => {
     expect(waited).toBeLessThan(2_200);
   });
 
+  it('a lease that is held for ever is waited for twice its time, then the load goes without it and stores nothing', async () => {
+    const { nodes, clock, hub } = await fleet({ namespaces: { items: { ttl: '1m', lease: '1s' } } });
+    const { createInProcessTier } = await import('../index.js');
+    const holder = createInProcessTier(hub);
+    holder.start({ wake: () => undefined, stateChanged: () => undefined });
+    await settle();
+    await holder.acquire({ key: 'items:a', token: 'x', leaseMs: 3_600_000 });
+    let value: unknown;
+    void nodes[0]!.getOrSet('items', 'a', () => 'loaded').then((v) => (value = v));
+    const waited = await clock.until(() => value === 'loaded', 10_000);
+    expect(waited).toBeGreaterThan(1_900);
+    expect(waited).toBeLessThan(2_200);
+    expect(await nodes[0]!.get('items', 'a')).toBeUndefined();
+    await holder.stop();
+  });
+
   it('a holder that was cut off and comes back does not store what it loaded', async () => {
     const { nodes, clock, hub, tiers } = await fleet({
       nodes: 2,
