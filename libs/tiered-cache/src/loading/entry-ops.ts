@@ -128,8 +128,8 @@ export class EntryOps {
   ): Promise<void> {
     const { core } = this;
     const markers = entries.map(({ key }) => core.markers.open(key, tags));
-    const keep = ({ key, entry, intact }: Fillable, marker: Marker) => {
-      if (intact()) admit(core, ns, key, marker, admissionOf(entry));
+    const keep = (one: Fillable, marker: Marker) => {
+      if (one.intact()) admit(core, ns, one.key, marker, admissionOf(one.entry));
     };
     try {
       if (!ns.settings.l2 || core.remote === null) return entries.forEach((one, i) => keep(one, markers[i]!));
