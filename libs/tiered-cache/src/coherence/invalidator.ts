@@ -13,6 +13,8 @@ export interface Change {
 
 const REMEMBERED_OWN_RECORDS = 10_000;
 const RESEND_CHUNK = 1_000;
+/** Keys and tags in one record: what every adapter sends at once, so that each record's position is answered. */
+const RECORD_ITEMS = 250;
 
 /**
  * The way of a write (protocol, "Write" 4): send to the shared tier; when answered, apply here; when not, apply here,
@@ -35,8 +37,11 @@ export class Invalidator {
     }
     core.writes++;
     try {
-      const position = await core.remote.run((tier) => tier.invalidate(change));
-      this.rememberOwn(position);
+      let position: LogPosition | null = null;
+      for (const part of inParts(change)) {
+        position = await core.remote.run((tier) => tier.invalidate(part));
+        this.rememberOwn(position);
+      }
       this.apply(change, 'local');
       return { acknowledged: true, position };
     } catch (error) {
@@ -154,6 +159,14 @@ export class Invalidator {
     if (this.ownRecords.size >= REMEMBERED_OWN_RECORDS) this.ownRecords.clear();
     this.ownRecords.add(position);
   }
+}
+
+function* inParts({ keys, tags }: Change): Iterable<Change> {
+  if (keys.length + tags.length <= RECORD_ITEMS) return yield { keys, tags };
+  for (let at = 0; at < keys.length; at += RECORD_ITEMS)
+    yield { keys: keys.slice(at, at + RECORD_ITEMS), tags: [] };
+  for (let at = 0; at < tags.length; at += RECORD_ITEMS)
+    yield { keys: [], tags: tags.slice(at, at + RECORD_ITEMS) };
 }
 
 /**

@@ -60,7 +60,7 @@ export class PendingInvalidations {
       patterns: [...this.counts.patterns.keys()],
     };
     const answered = () => {
-      for (const map of Object.values(this.counts) as Map<string, number>[])
+      for (const map of Object.values(this.counts))
         for (const [name, generation] of map) if (generation <= upTo) map.delete(name);
       this.matchers = this.matchersNow();
     };
