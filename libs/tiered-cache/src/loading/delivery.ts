@@ -32,7 +32,7 @@ export class Delivery {
 
   /** A cached error of the loader: the same error object for everybody. */
   static failed(error: unknown): Delivery {
-    const promise = Promise.reject(error as Error);
+    const promise = Promise.reject(error);
     promise.catch(() => undefined); // Readers attach their own handlers; without readers it is no unhandled rejection.
     return new Delivery(promise, undefined, null, null, true);
   }

@@ -74,7 +74,7 @@ export class EntryOps {
     options: SetOptions<T> | undefined,
   ): Promise<InvalidationResult> {
     const { core } = this;
-    checkCallOptions(options as SetOptions<never>);
+    checkCallOptions(options);
     const tags = tagsOfRequest(ns, options?.tags);
     const prepared = entries.map(({ id, key, value }) => {
       const life = lifetimeOf(value, ns.settings, options, core.clock.now(), core.options.random);

@@ -3,9 +3,10 @@ import type { Marker } from '../coherence/markers.js';
 import { captureVector } from '../coherence/vectors.js';
 import { admit, admissionOf } from './admit.js';
 import { type Lease, releaseLease } from './ask-shared.js';
-import { EntryTooLargeError } from '../errors.js';
+import { EntryTooLargeError, RemoteUnavailableError } from '../errors.js';
 import { Delivery } from './delivery.js';
 import type { Flight } from './flights.js';
+import { judge } from './judge.js';
 import { lifetimeOf, pick } from './lifetime.js';
 import {
   isNotStorable,
@@ -44,17 +45,38 @@ export async function loadAndStore(
     loaded = await callLoader(core, request, stale);
   } catch (error) {
     if (lease !== null) void releaseLease(core, key, lease.token);
-    if (stale === null || core.clock.now() >= stale.graceUntil || !stale.intact()) {
+    const graced = stale !== null && core.clock.now() < stale.graceUntil;
+    const delivery = !graced ? null : stale.intact() ? stale.delivery : await storedStill(core, request);
+    if (delivery === null) {
       storeError(core, request, marker, error);
       throw error;
     }
     if (core.events.watched('refresh-failed'))
       core.events.emit('refresh-failed', { namespace: ns.settings.name, id: request.id, error });
-    return flight.finish(stale.delivery, 'stale');
+    return flight.finish(delivery, 'stale');
   } finally {
     cancelSoftTimeout?.();
   }
   flight.finish(await store(core, request, marker, loaded, flight.tags, lease), 'miss');
+}
+
+/**
+ * A record named the key during the load: it was invalidated, or given another time (`touch`, `expire`), which leaves
+ * the value where it is. The shared tier knows which; without its answer nothing is served (I7).
+ */
+async function storedStill(core: CacheCore, { ns, key }: ReadRequest): Promise<Delivery | null> {
+  if (!ns.settings.l2 || core.remote === null || core.pending.hasKey(key)) return null;
+  const marker = core.markers.open(key, [ns.tag]);
+  try {
+    const raw = await core.remote.run((tier) => tier.get(key));
+    const verdict = raw === null ? null : await judge(core, ns, marker, raw);
+    return verdict === null || verdict.kind === 'rejected' ? null : verdict.entry.delivery;
+  } catch (error) {
+    if (error instanceof RemoteUnavailableError) return null;
+    throw error;
+  } finally {
+    core.markers.close(marker);
+  }
 }
 
 /** Stores what may be stored and answers how to hand it out. A value that cannot be stored is handed out as it is. */

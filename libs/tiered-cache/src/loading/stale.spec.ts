@@ -18,6 +18,27 @@ const SUBJECTS: [string, (options: NamespaceOptions) => Promise<Subject>][] = [
 
 const failing = () => Promise.reject(new Error('source down'));
 
+describe('stale serving', () => {
+  it('grace survives a change of the entry’s time that is heard of during the load', async () => {
+    const { nodes, clock, hub, tiers } = await fleet({
+      nodes: 2,
+      namespaces: { items: { ttl: '1m', grace: '1m' } },
+    });
+    await nodes[0]!.set('items', 'a', 'old');
+    await clock.pass(10);
+    const lift = hub.inject({ at: 'request', how: 'held', commands: ['poll'], tier: tiers[1]! });
+    await nodes[0]!.namespace('items').expire('a');
+    const gate = deferred<unknown>();
+    const read = nodes[1]!.getOrSet('items', 'a', () => gate.promise);
+    await settle();
+    lift();
+    await clock.pass(10);
+    gate.reject(new Error('source down'));
+    await clock.pass(10);
+    expect(await read).toBe('old');
+  });
+});
+
 describe.each(SUBJECTS)('stale serving (%s)', (_kind, subject) => {
   it('grace: when the loader fails, what expired is served so long and no longer', async () => {
     const { cache, clock } = await subject({ ttl: '1s', grace: '5s' });
