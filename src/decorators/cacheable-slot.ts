@@ -89,7 +89,8 @@ export class CacheableSlot implements MethodSlot {
     } catch (error) {
       return Promise.reject(error as Error);
     }
-    return this.namespace!.getOrSet(call.id, call.loader, call.options);
+    const chosen = innermost?.loads === null ? { ...call.options, fresh: true } : call.options;
+    return this.namespace!.getOrSet(call.id, call.loader, chosen);
   }
 
   private callable(self: object, args: readonly unknown[], id: string, key: string): RememberedCall {

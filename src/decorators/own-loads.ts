@@ -13,7 +13,8 @@ import type { AnyMethod } from './method-definition.js';
  */
 
 interface Frame {
-  readonly loads: OwnLoads;
+  /** Null: the frame of `renewing`. */
+  readonly loads: OwnLoads | null;
   readonly key: string;
   readonly outer: Frame | null;
 }
@@ -21,6 +22,21 @@ interface Frame {
 /** The innermost method that is in its synchronous part; null nearly always. Read on the way of every hit. */
 export let innermost: Frame | null = null;
 let sequence = 0;
+
+/**
+ * Calls `work` so that the `@Cacheable` methods it calls synchronously load anew and store with their full TTL:
+ * `renewing(() => instruments.find('AAPL'))`. Not what those methods call themselves, and nothing after an await. Costs
+ * hits nothing: they look at the stack of frames anyway.
+ */
+export function renewing<T>(work: () => T): T {
+  const outer = innermost;
+  innermost = { loads: null, key: '', outer };
+  try {
+    return work();
+  } finally {
+    innermost = outer;
+  }
+}
 
 /** The loads of one namespace of one cache. */
 export class OwnLoads {

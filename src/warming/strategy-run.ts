@@ -1,5 +1,6 @@
 import type { GetOrSetOptions, Loader } from '#tiered-cache';
 import type { CacheService } from '../cache.service.js';
+import { renewing } from '../decorators/own-loads.js';
 import type { LoadGate, Permit } from './load-gate.js';
 import {
   isWarmEntry,
@@ -117,7 +118,7 @@ export class StrategyRun implements WarmingContext {
     try {
       await this.deps.gate.pace(this.signal);
       if (isWarmEntry(item)) await this.#store(item);
-      else if (typeof item === 'function') await item(this);
+      else if (typeof item === 'function') await (this.fresh ? renewing(() => item(this)) : item(this));
       else throw new TypeError('a warming item is { namespace, id, load } or a function');
       this.itemsProcessed += 1;
     } catch (error) {

@@ -15,7 +15,7 @@ export interface WarmEntry<T = unknown> {
 
 /**
  * A piece of work: an entry, or a function that warms one thing by itself. A `@Cacheable` method that such a function
- * calls answers from the cache while its entry is good: that fills gaps, and only entries are renewed. The `load` of an
+ * calls loads anew in scheduled and manual runs: `() => this.instruments.find('AAPL')` (not after an await in it). The `load` of an
  * entry asks the source, not the cached method of the same key, which would wait for itself.
  */
 export type WarmItem = WarmEntry | ((context: WarmingContext) => unknown);

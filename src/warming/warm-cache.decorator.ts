@@ -12,8 +12,8 @@ type CallList =
 
 export interface WarmCallsOptions<S = unknown> extends WarmCacheOptions {
   /**
-   * The decorated method is a cached one: it is called once per list of arguments, which fills what is missing or has
-   * expired (what is still good is not renewed). `[[]]` calls it once, without arguments; a function is handed the
+   * The decorated method is a cached one: it is called once per list of arguments, and loads anew in scheduled
+   * and manual runs. `[[]]` calls it once, without arguments; a function is handed the
    * instance.
    */
   calls: Calls<S>;

@@ -1,7 +1,7 @@
 import { Injectable, Module, type DynamicModule, type Type } from '@nestjs/common';
 import { Cron, ScheduleModule, SchedulerRegistry } from '@nestjs/schedule';
 import { Test, type TestingModule } from '@nestjs/testing';
-import { CacheModule, CacheService, getWarmingToken, type WarmingPort } from 'nestjs-strata';
+import { Cacheable, CacheModule, CacheService, getWarmingToken, type WarmingPort } from 'nestjs-strata';
 import {
   CacheWarming,
   CacheWarmingModule,
@@ -531,5 +531,35 @@ describe('a fleet of nodes', () => {
     const all = await Promise.all([1, 2, 3].map(() => join(hub, strategy, started)));
     expect(loads).toBe(2);
     for (const { cache } of all) expect(cache.namespace('instruments').peek('MSFT')).toBeDefined();
+  });
+});
+
+describe('cached methods called by a strategy', () => {
+  it('load anew in a manual or scheduled run, and only fill gaps at start-up', async () => {
+    @Injectable()
+    class Cached {
+      loads = 0;
+      inner = 0;
+
+      @WarmCache<Cached>({ name: 'cached', cron: false, calls: [['TSLA']] })
+      @Cacheable({ namespace: 'instruments', key: (symbol) => symbol })
+      async find(symbol: string): Promise<string> {
+        this.loads += 1;
+        await this.helper('x');
+        return `${symbol} ${this.loads}`;
+      }
+
+      @Cacheable({ namespace: 'prices', key: (id) => id })
+      helper(id: string): Promise<string> {
+        this.inner += 1;
+        return Promise.resolve(id);
+      }
+    }
+    const host = await boot({}, { providers: [Cached] });
+    const cached = host.get(Cached);
+    expect(await cached.find('TSLA')).toBe('TSLA 1');
+    await host.get(CacheWarming).trigger({ strategies: ['cached'] });
+    expect(await cached.find('TSLA')).toBe('TSLA 2');
+    expect(cached.inner).toBe(1);
   });
 });
