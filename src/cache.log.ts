@@ -103,6 +103,8 @@ export class CacheLog {
   };
 
   private readonly onGap = (event: CacheEvents['gap']): void => {
+    // The log was opened, at boot or after a gap that was reported: nothing was there to be missed.
+    if (event.reason === 'opened') return;
     this.logger.warn(
       `${this.label} in-process tier dropped, invalidations may have been missed: ${event.reason}`,
     );

@@ -4,6 +4,7 @@ import { type INestApplication, Logger } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { AppModule } from './app.module.js';
 import { logLevels, readTradingConfig } from './config/trading.config.js';
+import { DemoLogger } from './demo-logger.js';
 import { Shutdown } from './shutdown.js';
 
 /** One node of the demo. A runner that started it with an IPC channel learns its address when it listens. */
@@ -12,7 +13,7 @@ async function main(): Promise<void> {
   const { HOST, LOG_LEVEL, NODE_INDEX, PORT } = readTradingConfig(process.env);
   const app = await NestFactory.create<INestApplication<Server>>(AppModule.forRoot(process.env), {
     abortOnError: false,
-    logger: logLevels(LOG_LEVEL),
+    logger: new DemoLogger(NODE_INDEX, logLevels(LOG_LEVEL)),
   });
   shutdown.watch(app);
   keepConnections(app.getHttpServer());
