@@ -17,5 +17,5 @@ export function CacheEvict<S extends object, A extends readonly unknown[], R>(
       target,
       method,
       descriptor,
-    )) as CachedMethodDecorator<S, A, R>;
+    ));
 }

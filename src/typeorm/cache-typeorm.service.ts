@@ -152,7 +152,7 @@ export class CacheTypeOrmService implements OnModuleInit, OnApplicationBootstrap
         'dataSources',
         name,
         `a data source of this application: TypeOrmModule.forRoot({ name: '${name}', ... }), or a provider under ` +
-          `${typeof token === 'string' ? `'${token}'` : 'the class DataSource of typeorm'}`,
+          (typeof token === 'string' ? `'${token}'` : 'the class DataSource of typeorm'),
       ),
     );
     if (!Array.isArray(found.subscribers)) throw wrong('dataSources', name, 'a TypeORM DataSource');

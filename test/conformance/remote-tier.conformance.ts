@@ -567,8 +567,8 @@ export function describeRemoteTier(
         const [x, y] = [await join(harness.create(fresh)), await join(harness.create(fresh))];
         const [px, py] = await Promise.all([x.poll(null), y.poll(null)]);
         expect(px).toMatchObject({ records: [], complete: true, lost: false });
-        expect(px.position).toBe(py!.position);
-        expect(px.epoch).toBe(py!.epoch);
+        expect(px.position).toBe(py.position);
+        expect(px.epoch).toBe(py.epoch);
         expect(await x.poll(px.position)).toEqual({ ...px, records: [] });
       });
 

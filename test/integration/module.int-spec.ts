@@ -231,7 +231,7 @@ describe('wrong configuration fails at boot, naming option, value and what is al
     ['production as text', { production: 'yes' }, /"production" is "yes"/],
     ['classes that are no list', { classes: {} }, /"classes"/],
   ])('%s', async (_name, options, message) => {
-    const booting = bootBare({ imports: [CacheModule.forRoot(options as CacheModuleOptions)] });
+    const booting = bootBare({ imports: [CacheModule.forRoot(options)] });
     await expect(booting).rejects.toThrow(InvalidOptionsError);
     await expect(booting).rejects.toThrow(message);
     await expect(booting).rejects.toMatchObject({ code: 'STRATA_INVALID_OPTIONS' });

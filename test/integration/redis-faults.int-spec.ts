@@ -329,7 +329,7 @@ describeWithRedis('redis tier, when things break', () => {
     });
 
     it('a fill that arrives after its caller gave up changes nothing when the key was invalidated meanwhile', async () => {
-      const proxy = await lossyProxy(server.port!);
+      const proxy = await lossyProxy(server.port);
       cleanups.push(() => proxy.close());
       const { tier: slow } = await ready({ url: proxy.url });
       const { tier: other } = await ready();
@@ -353,7 +353,7 @@ describeWithRedis('redis tier, when things break', () => {
     });
 
     it('an invalidation that arrives late is in the log all the same', async () => {
-      const proxy = await lossyProxy(server.port!);
+      const proxy = await lossyProxy(server.port);
       cleanups.push(() => proxy.close());
       const { tier: slow } = await ready({ url: proxy.url });
       const { tier: other } = await ready();
@@ -365,7 +365,7 @@ describeWithRedis('redis tier, when things break', () => {
     });
 
     it('a line that went dead without a word is replaced', async () => {
-      const proxy = await lossyProxy(server.port!);
+      const proxy = await lossyProxy(server.port);
       cleanups.push(() => proxy.close());
       const { tier } = await ready({ url: proxy.url });
       proxy.blackhole();
