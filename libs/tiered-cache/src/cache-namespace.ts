@@ -92,7 +92,7 @@ export class CacheNamespace<T = unknown> {
       requireLoader(loader);
       return this.paths.reads.read(this.request(id, key, loader, options)) as Promise<T>;
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
   }
 

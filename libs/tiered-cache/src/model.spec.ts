@@ -70,7 +70,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('lift', 'lift', 'trim', 'restart') }) },
-) as fc.Arbitrary<Step>;
+);
 
 class Run {
   private readonly version: Record<Key, number> = { a: 1, b: 1 };

@@ -199,7 +199,7 @@ export class TieredCache {
       counters: this.core.recorder.namespace(name),
     };
     const handle = new CacheNamespace<T>(this.core, ns, this.paths);
-    this.byName.set(name, { handle: handle as CacheNamespace, ns, declared: own });
+    this.byName.set(name, { handle: handle, ns, declared: own });
     return handle;
   }
 
