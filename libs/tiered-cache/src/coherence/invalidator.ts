@@ -16,6 +16,9 @@ const RESEND_CHUNK = 1_000;
 /** Keys and tags in one record: what every adapter sends at once, so that each record's position is answered. */
 const RECORD_ITEMS = 250;
 
+/** An invalidation unanswered for so long is bypassed on this node until it is answered; what a write waits by default. */
+const BYPASS_AFTER_MS = 50;
+
 /**
  * The way of a write (protocol, "Write" 4): send to the shared tier; when answered, apply here; when not, apply here,
  * bypass and send again. Never throws, never waits longer than one command.
@@ -36,21 +39,30 @@ export class Invalidator {
       return { acknowledged: true, position: null };
     }
     core.writes++;
+    let strikeOff: (() => void) | undefined;
+    const bypass = () => {
+      strikeOff = core.pending.add(change);
+      this.apply(change, 'local');
+    };
+    // A writer that does not wait for the answer any longer must not read from here what it has just replaced.
+    const cancel = core.clock.setTimer(BYPASS_AFTER_MS, bypass);
     try {
       let position: LogPosition | null = null;
       for (const part of inParts(change)) {
         position = await core.remote.run((tier) => tier.invalidate(part));
         this.rememberOwn(position);
+        // At once: the log will skip this record.
+        this.apply(part, 'local');
       }
-      this.apply(change, 'local');
+      strikeOff?.();
       return { acknowledged: true, position };
     } catch (error) {
-      core.pending.add(change);
-      this.apply(change, 'local');
+      if (strikeOff === undefined) bypass();
       if (core.events.watched('invalidation-failed'))
         core.events.emit('invalidation-failed', { keys: change.keys, tags: change.tags, error });
       return { acknowledged: false, position: null };
     } finally {
+      cancel();
       core.writes--;
     }
   }

@@ -22,19 +22,30 @@ export class PendingInvalidations {
   };
   private matchers: ((key: EntryKey) => boolean)[] = [];
   private generation = 0;
+  private collapses = 0;
 
   constructor(
     private readonly everything: () => readonly string[],
     private readonly limit = 10_000,
   ) {}
 
-  add(change: { keys: readonly EntryKey[]; tags: readonly string[]; pattern?: string | undefined }): void {
+  /** Answers a function that strikes this change off again, unless it was added once more since. */
+  add(change: {
+    keys: readonly EntryKey[];
+    tags: readonly string[];
+    pattern?: string | undefined;
+  }): () => void {
     const generation = ++this.generation;
     for (const key of change.keys) this.counts.keys.set(key, generation);
     for (const tag of change.tags) this.counts.tags.set(tag, generation);
     if (change.pattern !== undefined) this.counts.patterns.set(change.pattern, generation);
     if (this.size > this.limit) this.collapse(generation);
     this.matchers = this.matchersNow();
+    const { collapses } = this;
+    return () => {
+      // What stands after a collapse stands for others too.
+      if (collapses === this.collapses) this.strike((added) => added === generation);
+    };
   }
 
   get size(): number {
@@ -59,12 +70,13 @@ export class PendingInvalidations {
       tags: [...this.counts.tags.keys()],
       patterns: [...this.counts.patterns.keys()],
     };
-    const answered = () => {
-      for (const map of Object.values(this.counts))
-        for (const [name, generation] of map) if (generation <= upTo) map.delete(name);
-      this.matchers = this.matchersNow();
-    };
-    return { batch, answered };
+    return { batch, answered: () => this.strike((generation) => generation <= upTo) };
+  }
+
+  private strike(isDone: (generation: number) => boolean): void {
+    for (const map of Object.values(this.counts))
+      for (const [name, generation] of map) if (isDone(generation)) map.delete(name);
+    this.matchers = this.matchersNow();
   }
 
   private matchersNow(): ((key: EntryKey) => boolean)[] {
@@ -72,6 +84,7 @@ export class PendingInvalidations {
   }
 
   private collapse(generation: number): void {
+    this.collapses++;
     this.counts.keys.clear();
     this.counts.tags.clear();
     this.counts.patterns.clear();

@@ -261,3 +261,28 @@ describe('an invalidation that is not answered', () => {
     for (const node of nodes) expect(await node.get('items', 'k7')).toBeUndefined();
   });
 });
+
+describe('an invalidation that is not answered yet', () => {
+  it('is bypassed on its node after 50 ms, and only until it is answered', async () => {
+    const { nodes, hub, clock } = await fleet({ namespaces: NAMESPACES });
+    const items = nodes[0]!.namespace('items');
+    const source = new Source({ a: 1 });
+    await items.getOrSet('a', source.load);
+    source.values.set('a', 2);
+    const lift = hub.inject({ at: 'request', how: 'held', commands: ['invalidate'] });
+    const deleted = items.delete('a');
+    await clock.pass(49);
+    expect(items.peek('a')).toBe(1);
+    await clock.pass(2);
+    expect(items.peek('a')).toBeUndefined();
+    expect(await items.getOrSet('a', source.load)).toBe(2);
+    expect(items.peek('a')).toBeUndefined();
+    expect(nodes[0]!.health().pendingInvalidations).toBe(1);
+    lift();
+    expect((await deleted).acknowledged).toBe(true);
+    await clock.pass(200);
+    expect(nodes[0]!.health().pendingInvalidations).toBe(0);
+    expect(await items.getOrSet('a', source.load)).toBe(2);
+    expect(items.peek('a')).toBe(2);
+  });
+});
