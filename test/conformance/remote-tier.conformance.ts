@@ -475,6 +475,25 @@ export function describeRemoteTier(
         expect(JSON.stringify(page)).not.toContain(nonce);
       });
 
+      it('leaves leases to the writer in the same step, which the next invalidation ends', async () => {
+        const [kept, none, overtaken] = [newKey(), newKey(), newKey()];
+        const loading = await lease(b, kept);
+        const token = newToken();
+        const late = newToken();
+        const hold = { tokens: [token, '', late], leaseMs: 5_000 };
+        await a.invalidate({ keys: [kept, none, overtaken], tags: ['held'], hold });
+        expect(await b.fill({ key: kept, token: loading, value: bytes(), ttlMs: null })).toBe(false);
+        expect(await b.acquire({ key: kept, token: newToken(), leaseMs: 50 })).toEqual({ outcome: 'busy' });
+        expect(await b.acquire({ key: none, token: newToken(), leaseMs: 50 })).toEqual({
+          outcome: 'granted',
+        });
+        await b.invalidate({ keys: [overtaken], tags: [] });
+        expect(await a.fill({ key: overtaken, token: late, value: bytes(), ttlMs: null })).toBe(false);
+        const value = bytes();
+        expect(await a.fill({ key: kept, token, value, ttlMs: null })).toBe(true);
+        expect(await b.get(kept)).toEqual(value);
+      });
+
       it('deletes nothing by pattern', async () => {
         const key = newKey();
         const value = await stored(key);

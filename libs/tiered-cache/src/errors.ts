@@ -114,7 +114,12 @@ export class CacheClosedError extends StrataError {
 
 /** Internal to the engine: the shared tier gave no (usable) answer. Never reaches a caller of a read. */
 export class RemoteUnavailableError extends StrataError {
-  constructor(message: string, options?: ErrorOptions) {
+  constructor(
+    message: string,
+    options?: ErrorOptions,
+    /** It answered, with an error of this one command (out of memory, wrong type): no reason to doubt the connection. */
+    readonly answered = false,
+  ) {
     super('STRATA_REMOTE_UNAVAILABLE', message, {}, options);
   }
 }

@@ -156,8 +156,8 @@ class Run {
         this.pending.push(items.touch(key));
         return;
       case 'put':
-        // Known and documented: between a set's INVALIDATE and its ACQUIRE another node's write may come, which this
-        // node cannot hear of in time. So a set here has no write of another node beside it.
+        // Documented: of two writes at once the one whose INVALIDATE comes last wins, which need not be the one that was
+        // committed last; only versions would tell. So a set here has no write of another node beside it.
         if (this.writing.some((other) => other.node !== node)) return;
         return this.writes(node, key, [key], () => items.set(key, this.version[key], { tags }), true);
       case 'delete':

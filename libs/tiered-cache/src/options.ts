@@ -55,7 +55,10 @@ export interface NamespaceOptions {
   sliding?: boolean;
   /** Fraction of the TTL, 0 to 0.5, taken off at random so that entries do not expire together. Default 0. */
   jitter?: number;
-  /** Life of `null` and `undefined`; false: not cached. Default: the TTL, at most 60 s. */
+  /**
+   * Life of `null` and `undefined`; false: not cached. Default: the TTL, at most 60 s. A per-call `ttl` shortens it, a `ttl`
+   * function decides.
+   */
   negativeTtl?: Duration | false;
   /** How long after expiry a value may be served when the loader fails. Default 0. */
   grace?: Duration;
@@ -71,7 +74,7 @@ export interface NamespaceOptions {
   errorTtl?: Duration;
   /** When the shared tier is away: go to the source, or keep serving L1 up to its TTL. Default 'load'. */
   onRemoteLoss?: 'load' | 'serve-local';
-  /** Life of a fill lease: how long others wait for a dead loader. Default: hardTimeout, or 10 s. */
+  /** Life of a fill lease: how long others wait for a dead loader. Default: hardTimeout and a second, or 10 s. */
   lease?: Duration;
   /** Largest encoded entry. Default 1 MiB. */
   maxEntryBytes?: number;

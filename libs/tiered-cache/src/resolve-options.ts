@@ -20,6 +20,9 @@ export const DEFAULTS = {
   maxEntryBytes: 1024 * 1024,
 } as const;
 
+/** A loader that just makes its hard timeout still has time to store. */
+const LEASE_MARGIN_MS = 1_000;
+
 export interface ResolvedOptions {
   name: string;
   prefix: string;
@@ -159,7 +162,10 @@ export function resolveNamespace(
     serveLocal: options.onRemoteLoss === 'serve-local',
     leaseMs:
       options.lease === undefined
-        ? Math.min(3_600_000, Math.max(10, hardTimeoutMs ?? DEFAULTS.leaseMs))
+        ? Math.min(
+            3_600_000,
+            Math.max(10, hardTimeoutMs === null ? DEFAULTS.leaseMs : hardTimeoutMs + LEASE_MARGIN_MS),
+          )
         : duration(at('lease'), options.lease, 10, 3_600_000),
     maxEntryBytes: integer(
       at('maxEntryBytes'),

@@ -9,6 +9,8 @@ export interface Change {
   keys: readonly EntryKey[];
   tags: readonly string[];
   pattern?: string;
+  /** As in the port: leases left to this writer, one token per key. */
+  hold?: { tokens: readonly string[]; leaseMs: number };
 }
 
 const REMEMBERED_OWN_RECORDS = 10_000;
@@ -173,10 +175,16 @@ export class Invalidator {
   }
 }
 
-function* inParts({ keys, tags }: Change): Iterable<Change> {
-  if (keys.length + tags.length <= RECORD_ITEMS) return yield { keys, tags };
-  for (let at = 0; at < keys.length; at += RECORD_ITEMS)
-    yield { keys: keys.slice(at, at + RECORD_ITEMS), tags: [] };
+function* inParts({ keys, tags, hold }: Change): Iterable<Change> {
+  if (keys.length + tags.length <= RECORD_ITEMS) {
+    yield hold === undefined ? { keys, tags } : { keys, tags, hold };
+    return;
+  }
+  for (let at = 0; at < keys.length; at += RECORD_ITEMS) {
+    const end = at + RECORD_ITEMS;
+    const part = { keys: keys.slice(at, end), tags: [] };
+    yield hold === undefined ? part : { ...part, hold: { ...hold, tokens: hold.tokens.slice(at, end) } };
+  }
   for (let at = 0; at < tags.length; at += RECORD_ITEMS)
     yield { keys: [], tags: tags.slice(at, at + RECORD_ITEMS) };
 }

@@ -365,3 +365,22 @@ async function tierOf<R>(
     await tier.stop();
   }
 }
+
+describe('a set that another node overtakes', () => {
+  it.each(['set', 'delete'] as const)(
+    'between its INVALIDATE and its FILL, by %s, stores nothing',
+    async (how) => {
+      const { nodes, hub, clock, tiers } = await fleet({ nodes: 2 });
+      const [mine, other] = nodes.map((node) => node.namespace('items'));
+      const lift = hub.inject({ at: 'request', how: 'held', commands: ['fill', 'acquire'], tier: tiers[0]! });
+      const set = mine!.set('a', 'older');
+      await clock.pass(5);
+      await (how === 'set' ? other!.set('a', 'newer') : other!.delete('a'));
+      lift();
+      await set;
+      await clock.pass(50);
+      expect(await mine!.get('a')).toBe(how === 'set' ? 'newer' : undefined);
+      expect(await other!.get('a')).toBe(how === 'set' ? 'newer' : undefined);
+    },
+  );
+});

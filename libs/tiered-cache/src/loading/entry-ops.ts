@@ -18,6 +18,8 @@ interface Fillable {
   id: string;
   key: EntryKey;
   entry: PreparedEntry;
+  /** Of the lease that the INVALIDATE left. */
+  token: string;
   /** False once this process knows of an invalidation that came after the value. */
   intact(): boolean;
 }
@@ -65,7 +67,8 @@ export class EntryOps {
   }
 
   /**
-   * INVALIDATE, then a leased fill, never a blind SET: whatever happens meanwhile elsewhere wins.
+   * INVALIDATE, which leaves this writer the leases in the same step, then a leased fill, never a blind SET: whatever is
+   * invalidated or set after that, on any node, ends the lease and wins.
    * @throws UnserialisableValueError, EntryTooLargeError, InvalidTtlError, InvalidTagError: nothing was changed then
    */
   async set<T>(
@@ -86,16 +89,20 @@ export class EntryOps {
     core.writes++;
     try {
       const keys = entries.map(({ key }) => key);
+      const tokens = prepared.map(({ entry }) => (entry === null || !ns.settings.l2 ? '' : newToken()));
       const [result, nonces] = await Promise.all([
-        this.invalidator.send({ keys, tags: [] }),
+        this.invalidator.send({ keys, tags: [], hold: { tokens, leaseMs: ns.settings.leaseMs } }),
         this.vectorFor(ns, markers[0], tags),
       ]);
       // Without a tier of its own in the shared tier, what is unanswered there only concerns the other nodes.
-      if (nonces === null || !(result.acknowledged || !ns.settings.l2)) return result;
+      if (nonces === null || !(result.acknowledged || !ns.settings.l2)) {
+        if (result.acknowledged) this.giveBack(keys, tokens);
+        return result;
+      }
       // One touch is this set's own.
       const intact = (marker: Marker) => marker.keyTouches <= 1 && marker.tagsClean;
       const fills = prepared.flatMap(({ id, key, entry }, i) =>
-        entry === null ? [] : [{ id, key, entry, intact: () => intact(markers[i]!) }],
+        entry === null ? [] : [{ id, key, entry, token: tokens[i]!, intact: () => intact(markers[i]!) }],
       );
       if (fills.length > 0) await this.fillAll(ns, fills, tags, nonces);
       return result;
@@ -120,6 +127,12 @@ export class EntryOps {
     }
   }
 
+  private giveBack(keys: readonly EntryKey[], tokens: readonly string[]): void {
+    keys.forEach((key, i) => {
+      if (tokens[i] !== '') void releaseLease(this.core, key, tokens[i]!);
+    });
+  }
+
   private async fillAll(
     ns: NamespaceCore,
     entries: readonly Fillable[],
@@ -133,17 +146,14 @@ export class EntryOps {
     };
     try {
       if (!ns.settings.l2 || core.remote === null) return entries.forEach((one, i) => keep(one, markers[i]!));
-      const requests = entries.map(({ key }) => ({ key, token: newToken(), leaseMs: ns.settings.leaseMs }));
-      const acquired = await core.remote.run((tier) => tier.acquireMany(requests));
-      const granted = entries
-        .map((one, i) => ({ one, marker: markers[i]!, token: requests[i]!.token }))
-        .filter((_, i) => acquired[i]!.outcome === 'granted');
-      const current = granted.filter(({ one, token }) => {
-        if (one.intact()) return true;
-        void releaseLease(core, one.key, token);
-        return false;
-      });
-      const fills = current.map(({ one: { key, id, entry }, token }) => {
+      const current = entries
+        .map((one, i) => ({ one, marker: markers[i]! }))
+        .filter(({ one }) => {
+          if (one.intact()) return true;
+          this.giveBack([one.key], [one.token]);
+          return false;
+        });
+      const fills = current.map(({ one: { key, id, entry, token } }) => {
         const value = storedForm(ns, key, id, entry, tags, nonces);
         return { key, token, value, ttlMs: remainingLife(entry.life) };
       });

@@ -61,11 +61,14 @@ export function lifetimeOf<T>(
   if (options?.expiresAt !== undefined) {
     ttl = Number(options.expiresAt) - now;
     if (ttl <= 0) return null;
-  } else if (options?.ttl !== undefined) {
-    ttl = ttlMs(typeof options.ttl === 'function' ? options.ttl(value) : options.ttl);
+  } else if (typeof options?.ttl === 'function') {
+    ttl = ttlMs(options.ttl(value));
   } else if (value === null || value === undefined) {
+    // A `ttl` that does not look at the value is meant for values: it may only shorten the life of their absence.
     if (ns.negativeTtlMs === null) return null;
-    ttl = ns.negativeTtlMs;
+    ttl = Math.min(ns.negativeTtlMs, options?.ttl === undefined ? Infinity : ttlMs(options.ttl));
+  } else if (options?.ttl !== undefined) {
+    ttl = ttlMs(options.ttl);
   } else {
     ttl = ns.ttlMs;
   }

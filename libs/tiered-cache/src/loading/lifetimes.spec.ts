@@ -133,6 +133,19 @@ describe.each(SUBJECTS)('lifetimes (%s)', (_kind, subject) => {
     expect(await usual.items.ttl('a')).toBe(60_000);
   });
 
+  it('negative: a TTL per call shortens the time of an absence, and never lengthens it', async () => {
+    const { items } = await subject({ ttl: '1h', negativeTtl: '30s' });
+    await items.getOrSet('long', () => null, { ttl: '1h' });
+    expect(await items.ttl('long')).toBeLessThanOrEqual(30_000);
+    await items.getOrSet('short', () => null, { ttl: '2s' });
+    expect(await items.ttl('short')).toBeLessThanOrEqual(2_000);
+    await items.getOrSet('decided', () => null, { ttl: () => '10m' });
+    expect(await items.ttl('decided')).toBeGreaterThan(30_000);
+    const off = await subject({ ttl: '1h', negativeTtl: false });
+    await off.items.getOrSet('off', () => null, { ttl: '1h' });
+    expect(await off.items.has('off')).toBe(false);
+  });
+
   it('negative: an invalidation ends it', async () => {
     const { items } = await subject({ ttl: '1h' });
     await items.getOrSet('a', () => null);

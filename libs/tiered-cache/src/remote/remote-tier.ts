@@ -127,6 +127,11 @@ export interface Invalidation {
   pattern?: string;
   /** Removed with the keys: the fence this writer set. */
   fenceId?: string;
+  /**
+   * Leaves leases behind, in the same step: one token per key, in order ('' none). Their holder fills what it wrote,
+   * unless anything invalidates the key after this.
+   */
+  hold?: { tokens: readonly string[]; leaseMs: number };
 }
 
 export interface LogRecord {

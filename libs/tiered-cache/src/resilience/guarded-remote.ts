@@ -4,7 +4,7 @@ import {
   ConsecutiveBreaker,
   type IBackoff,
   circuitBreaker,
-  handleAll,
+  handleWhen,
 } from 'cockatiel';
 import type { Clock } from '../clock.js';
 import { RemoteUnavailableError } from '../errors.js';
@@ -20,6 +20,11 @@ const LONGEST_PAUSE_MS = 500;
  * `probe` asks the monotonic clock.
  */
 const NEVER_WAIT: IBackoff<unknown> = { duration: -Infinity, next: () => NEVER_WAIT };
+
+/** Every error but one that the server gave to a single command: that one says that the server is there. */
+function doubtsConnection(error: unknown): boolean {
+  return !(error instanceof RemoteUnavailableError && error.answered);
+}
 
 /**
  * The circuit breaker around the shared tier. One failed or timed-out command opens it; while it is open commands
@@ -38,7 +43,7 @@ export class GuardedRemote {
     private readonly onFailure: (error: unknown) => void,
     onCircuit: (state: CircuitName) => void,
   ) {
-    this.breaker = circuitBreaker(handleAll, {
+    this.breaker = circuitBreaker(handleWhen(doubtsConnection), {
       halfOpenAfter: NEVER_WAIT,
       breaker: new ConsecutiveBreaker(1),
     });

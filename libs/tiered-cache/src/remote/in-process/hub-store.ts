@@ -96,10 +96,13 @@ export class HubStore {
     });
   }
 
-  invalidate({ keys, tags, pattern, fenceId }: Invalidation): LogPosition {
-    for (const key of keys) {
+  invalidate({ keys, tags, pattern, fenceId, hold }: Invalidation): LogPosition {
+    for (const [i, key] of keys.entries()) {
       this.values.delete(key);
       this.leases.delete(key);
+      const token = hold?.tokens[i];
+      if (hold !== undefined && token)
+        this.leases.set(key, { held: token, until: this.clock.monotonic() + hold.leaseMs });
       if (fenceId !== undefined) this.unfence(key, fenceId);
     }
     for (const tag of tags) this.nonceOf.set(tag, this.unique());

@@ -7,7 +7,19 @@ import { RemoteUnavailableError } from '../../errors.js';
 export function unavailable(error: unknown, endpoint: string): RemoteUnavailableError {
   if (error instanceof RemoteUnavailableError) return error;
   const cause = withoutCommand(error);
-  return new RemoteUnavailableError(`Redis at ${endpoint}: ${cause.message}`, { cause });
+  return new RemoteUnavailableError(
+    `Redis at ${endpoint}: ${cause.message}`,
+    { cause },
+    answersOthers(cause),
+  );
+}
+
+/** An error of one command (OOM, WRONGTYPE, NOPERM): the next command may well succeed. */
+function answersOthers({ name, message }: Error): boolean {
+  return (
+    name === 'ReplyError' &&
+    !/^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOAUTH|WRONGPASS)\b/.test(message)
+  );
 }
 
 export function withoutCommand(error: unknown): Error {

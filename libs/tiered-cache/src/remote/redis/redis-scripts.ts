@@ -103,21 +103,24 @@ return answer
 
 /**
  * KEYS: log, then per key value and lease (and fences, when a fence id is given), then one nonce per tag.
- * ARGV: log length, number of keys, fence id or '', the record's keys, tags and pattern, then a fresh nonce per tag.
+ * ARGV: log length, number of keys, fence id or '', the record's keys, tags and pattern, lease ms, then a token per key
+ * ('' leaves no lease), then a fresh nonce per tag.
  * Returns the record's id. Slots: standalone only.
  */
 const INVALIDATE = `${APPEND}
 local at = 1
 for i = 1, tonumber(ARGV[2]) do
-  redis.call('DEL', KEYS[at + 1], KEYS[at + 2])
+  local lease = KEYS[at + 2]
+  redis.call('DEL', KEYS[at + 1], lease)
   at = at + 2
   if ARGV[3] ~= '' then
     at = at + 1
     redis.call('ZREM', KEYS[at], ARGV[3])
   end
+  if ARGV[7 + i] ~= '' then redis.call('SET', lease, ARGV[7 + i], 'PX', ARGV[7]) end
 end
 for i = at + 1, #KEYS do
-  redis.call('SET', KEYS[i], ARGV[6 + i - at], 'EX', ${NONCE_TTL_S})
+  redis.call('SET', KEYS[i], ARGV[7 + ARGV[2] + i - at], 'EX', ${NONCE_TTL_S})
 end
 return append(KEYS[1], ARGV[1], ARGV[4], ARGV[5], ARGV[6])
 `;

@@ -168,10 +168,10 @@ class RedisTier implements RemoteTier {
   }
 
   /** Many keys and tags go in several scripts, one record each; the last one carries the pattern. */
-  async invalidate({ keys, tags, pattern, fenceId = '' }: Invalidation): Promise<LogPosition> {
+  async invalidate({ keys, tags, pattern, fenceId = '', hold }: Invalidation): Promise<LogPosition> {
     const items = [
-      ...[...new Set(keys)].map((key) => ({ key, tag: undefined })),
-      ...[...new Set(tags)].map((tag) => ({ key: undefined, tag })),
+      ...new Map(keys.map((key, i) => [key, { key, tag: undefined, token: hold?.tokens[i] ?? '' }])).values(),
+      ...[...new Set(tags)].map((tag) => ({ key: undefined, tag, token: '' })),
     ];
     const parts = items.length > 0 ? [...chunks(items, CHUNK)] : [[]];
     let position: LogPosition = '';
@@ -192,6 +192,8 @@ class RedisTier implements RemoteTier {
           encodeNames(partKeys),
           encodeNames(partTags),
           i === parts.length - 1 ? (pattern ?? '') : '',
+          px(hold?.leaseMs ?? 1),
+          ...part.flatMap(({ key, token }) => (key === undefined ? [] : [token])),
           ...partTags.map(freshNonce),
         ],
       });
