@@ -10,12 +10,12 @@ import type { MethodOptions } from './method-definition.js';
 export function CachePut<S extends object, A extends readonly unknown[], R>(
   options: CachePutOptions<S, A, R>,
 ): CachedMethodDecorator<S, A, R> {
-  return ((target, method, descriptor) =>
+  return (target, method, descriptor) =>
     installMethod(
       'CachePut',
       options as MethodOptions, // From here on nobody knows the method's types.
       target,
       method,
       descriptor,
-    ));
+    );
 }

@@ -87,7 +87,7 @@ export class CacheableSlot implements MethodSlot {
       call = known?.self === self ? known : this.callable(self, args, id, key);
       if (known === undefined && this.remembers) this.calls.set(args, call);
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
     const chosen = innermost?.loads === null ? { ...call.options, fresh: true } : call.options;
     return this.namespace!.getOrSet(call.id, call.loader, chosen);

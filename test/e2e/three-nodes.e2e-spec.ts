@@ -94,7 +94,10 @@ describeWithServices('three nodes', () => {
         [2, 3].map(async (node) => {
           while ((await call(node, '/instruments/AAPL')).body.name !== name) {
             const ms = performance.now() - writtenAt;
-            if (ms > BOUND_MS) return void late.push({ attempt, node, ms });
+            if (ms > BOUND_MS) {
+              late.push({ attempt, node, ms });
+              return;
+            }
             await sleep(1);
           }
           staleMs.push(performance.now() - writtenAt);

@@ -426,7 +426,7 @@ describe('what is refused when the class is defined', () => {
   it('a static method', () => {
     expect(() => {
       class Statics {
-        @(Cacheable())
+        @Cacheable()
         static async find(): Promise<number> {
           return 1;
         }
@@ -474,7 +474,7 @@ describe('what is refused when the class is defined', () => {
   ])('%s, naming option and method', (_name, options, option) => {
     expect(() => {
       class Wrong {
-        @(Cacheable(options as never))
+        @Cacheable(options as never)
         async find(): Promise<number> {
           return 1;
         }
@@ -486,7 +486,7 @@ describe('what is refused when the class is defined', () => {
   it('@CacheEvict that names nothing, or needs a result before there is one', () => {
     const decorate = (options: unknown) => () => {
       class Wrong {
-        @(CacheEvict(options as never))
+        @CacheEvict(options as never)
         async drop(): Promise<void> {}
       }
       return Wrong;

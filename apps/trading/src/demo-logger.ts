@@ -1,7 +1,13 @@
 import { ConsoleLogger, type LogLevel } from '@nestjs/common';
 
 /** What Nest says of itself while it boots: forty lines per node that hide the ones a newcomer looks for. */
-const FRAMEWORK = new Set(['InstanceLoader', 'NestFactory', 'NestApplication', 'RouterExplorer', 'RoutesResolver']);
+const FRAMEWORK = new Set([
+  'InstanceLoader',
+  'NestFactory',
+  'NestApplication',
+  'RouterExplorer',
+  'RoutesResolver',
+]);
 
 /** Nest's own logger, which names the node and leaves out the framework's boot, unless LOG_LEVEL asks for details. */
 export class DemoLogger extends ConsoleLogger {
