@@ -16,6 +16,7 @@ export class CacheLog {
   private readonly clock: Clock;
   private cancelTick: (() => void) | undefined;
   private readsLogged = false;
+  private readonly notStoredIn = new Set<string>();
   private down = false;
   private loggedOperations = 0;
   private loggedAt = Number.NEGATIVE_INFINITY;
@@ -34,6 +35,7 @@ export class CacheLog {
     this.cache.on('invalidation-failed', this.onInvalidationFailed);
     this.cache.on('refresh-failed', this.onRefreshFailed);
     this.cache.on('gap', this.onGap);
+    this.cache.on('not-stored', this.onNotStored);
     this.tick();
   }
 
@@ -47,6 +49,7 @@ export class CacheLog {
     this.cache.off('invalidation-failed', this.onInvalidationFailed);
     this.cache.off('refresh-failed', this.onRefreshFailed);
     this.cache.off('gap', this.onGap);
+    this.cache.off('not-stored', this.onNotStored);
     this.logger.log(`${this.label} final statistics: ${statsLine(this.cache.stats())}`);
   }
 
@@ -100,6 +103,15 @@ export class CacheLog {
 
   private readonly onRefreshFailed = ({ namespace, id, error }: CacheEvents['refresh-failed']): void => {
     this.logger.error(`${this.label} background load of ${namespace}:${id} failed: ${reason(error)}`);
+  };
+
+  /** Once per namespace: whatever it is, it happens at every load. */
+  private readonly onNotStored = ({ namespace, id, error }: CacheEvents['not-stored']): void => {
+    if (this.notStoredIn.has(namespace)) return;
+    this.notStoredIn.add(namespace);
+    this.logger.warn(
+      `${this.label} values of namespace ${namespace} are loaded every time, as they cannot be stored: ${reason(error)} (first seen at ${namespace}:${id})`,
+    );
   };
 
   private readonly onGap = (event: CacheEvents['gap']): void => {

@@ -12,6 +12,7 @@ import { CacheSubscriber } from './cache-subscriber.js';
 import type { CacheTypeOrmOptions } from './cache-typeorm.options.js';
 import { InvalidationGate, type GateCounts } from './invalidation-gate.js';
 import { MarkRegistry } from './mark-registry.js';
+import { registerEntities } from './register-entities.js';
 
 export interface CacheTypeOrmStats extends GateCounts {
   /** Transactions with writes of marked entities that were rolled back: nothing was invalidated. */
@@ -110,6 +111,7 @@ export class CacheTypeOrmService implements OnModuleInit, OnApplicationBootstrap
     const { cache, gate } = this;
     if (!cache || !gate) throw wrong('attach', dataSource, 'a call after the module is initialised');
     this.marks.add(dataSource);
+    registerEntities(cache, dataSource);
     const all = attachedTo.get(dataSource) ?? [];
     let one = all.find((other) => other.cache === cache);
     if (!one) {

@@ -6,6 +6,7 @@ import { LogFollower } from './coherence/log-follower.js';
 import { MarkerTable } from './coherence/markers.js';
 import { PendingInvalidations } from './coherence/pending-invalidations.js';
 import { TagTable } from './coherence/tag-table.js';
+import type { RegisteredClass } from './codec/codec.js';
 import { createCodecs } from './codec/codecs.js';
 import { CacheClosedError, InvalidOptionsError, UnknownNamespaceError } from './errors.js';
 import { type Exclusive, type ExclusiveOptions, runExclusively } from './exclusive.js';
@@ -201,6 +202,14 @@ export class TieredCache {
     const handle = new CacheNamespace<T>(this.core, ns, this.paths);
     this.byName.set(name, { handle: handle, ns, declared: own });
     return handle;
+  }
+
+  /**
+   * Adds a class whose instances keep their type, as the option `classes` does. False when it is registered already.
+   * @throws InvalidOptionsError for a wrong registration, or a name that another class has
+   */
+  registerClass(entry: RegisteredClass): boolean {
+    return this.core.codecs.register(entry);
   }
 
   async get<T>(namespace: string, id: string): Promise<T | undefined> {

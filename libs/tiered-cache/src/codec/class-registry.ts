@@ -11,7 +11,7 @@ export class ClassRegistry {
 
   /** @throws InvalidOptionsError for a missing or doubled name, a doubled type, or something that is no class. */
   constructor(classes: readonly RegisteredClass[]) {
-    for (const [index, entry] of classes.entries()) this.#add(entry, `classes[${index}]`);
+    for (const [index, entry] of classes.entries()) this.add(entry, `classes[${index}]`);
   }
 
   /** The registration of exactly this object's class: a subclass needs its own. */
@@ -19,11 +19,17 @@ export class ClassRegistry {
     return this.#byPrototype.size === 0 ? undefined : this.#byPrototype.get(Object.getPrototypeOf(instance));
   }
 
+  /** Is this class registered, under whatever name? */
+  has(type: RegisteredClass['type']): boolean {
+    return this.#byPrototype.has(type.prototype as object);
+  }
+
   named(name: string): RegisteredClass | undefined {
     return this.#byName.get(name);
   }
 
-  #add(entry: RegisteredClass, option: string): void {
+  /** @throws InvalidOptionsError as the constructor, naming `option`. */
+  add(entry: RegisteredClass, option: string): void {
     if (typeof entry !== 'object' || entry === null) {
       throw new InvalidOptionsError(option, entry, '{ name, type, serialise?, deserialise? }');
     }

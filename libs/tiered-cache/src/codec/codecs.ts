@@ -16,11 +16,14 @@ export interface Codecs {
   encode(value: unknown): Encoded;
   /** A fresh value nobody else holds. @throws CorruptEntryError 'codec' (unknown id) or 'payload' */
   decode(codecId: number, payload: Buffer): unknown;
+  /** False when the class is registered already. @throws InvalidOptionsError for a wrong registration or a taken name. */
+  register(entry: RegisteredClass): boolean;
 }
 
 /** @throws InvalidOptionsError when a class is registered wrongly. */
 export function createCodecs(classes: readonly RegisteredClass[] = []): Codecs {
-  const rich = createRichCodec(new ClassRegistry(classes));
+  const registry = new ClassRegistry(classes);
+  const rich = createRichCodec(registry);
   const byId = new Map<number, Codec>([jsonCodec, rich].map((codec) => [codec.id, codec]));
   return {
     encode(value) {
@@ -36,6 +39,11 @@ export function createCodecs(classes: readonly RegisteredClass[] = []): Codecs {
       const codec = byId.get(codecId);
       if (!codec) throw new CorruptEntryError('codec');
       return codec.decode(payload);
+    },
+    register(entry) {
+      if (typeof entry?.type === 'function' && registry.has(entry.type)) return false;
+      registry.add(entry, 'registerClass');
+      return true;
     },
   };
 }

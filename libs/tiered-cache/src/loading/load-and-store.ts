@@ -106,6 +106,8 @@ export async function store(
   } catch (error) {
     if (!isNotStorable(error)) throw error;
     ns.counters.notStored++;
+    if (core.events.watched('not-stored'))
+      core.events.emit('not-stored', { namespace: ns.settings.name, id: request.id, error });
     return error instanceof EntryTooLargeError ? unstored(core, ns, value) : Delivery.same(value);
   } finally {
     if (lease !== null && !filled) void releaseLease(core, key, lease.token);

@@ -228,3 +228,32 @@ describe('values', () => {
     await tier.stop();
   });
 });
+
+describe('classes registered later', () => {
+  class Money {
+    constructor(
+      readonly amount: string,
+      readonly currency: string,
+    ) {}
+    get text(): string {
+      return `${this.amount} ${this.currency}`;
+    }
+  }
+
+  it('are stored from then on, and keep their type; before, the value is handed out, not stored, and told of', async () => {
+    const { cache } = embedded();
+    const items = cache.namespace<Money>('items');
+    const told: unknown[] = [];
+    cache.on('not-stored', (event) => told.push(event));
+    const load = () => new Money('1.50', 'EUR');
+    expect((await items.getOrSet('a', load)).text).toBe('1.50 EUR');
+    expect(await items.has('a')).toBe(false);
+    expect(told).toMatchObject([{ namespace: 'items', id: 'a', error: { code: 'STRATA_UNSERIALISABLE' } }]);
+    expect(cache.registerClass({ name: 'money', type: Money })).toBe(true);
+    expect(cache.registerClass({ name: 'again', type: Money })).toBe(false);
+    expect(() => cache.registerClass({ name: 'money', type: class Other {} })).toThrow('a name used once');
+    await items.getOrSet('a', load);
+    expect((await items.get('a'))!.text).toBe('1.50 EUR');
+    expect(told).toHaveLength(1);
+  });
+});

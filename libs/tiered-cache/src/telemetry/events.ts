@@ -18,6 +18,8 @@ export interface CacheEvents {
   };
   /** The shared tier's connection or the circuit changed. */
   remote: { state: string; circuit: string; reason: string | undefined };
+  /** A loaded value was handed out but could not be stored: unserialisable, or too large. */
+  'not-stored': { namespace: string; id: string; error: unknown };
   /** A background or graced load failed; the caller got a stale value, or nobody waited. */
   'refresh-failed': { namespace: string; id: string; error: unknown };
   read: { namespace: string; id: string; outcome: ReadOutcome; ms: number };
