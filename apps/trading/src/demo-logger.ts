@@ -9,13 +9,10 @@ const FRAMEWORK = new Set([
   'RoutesResolver',
 ]);
 
-/** Nest's own logger, which names the node and leaves out the framework's boot, unless LOG_LEVEL asks for details. */
+/** Nest's own logger, which leaves out the framework's boot, unless LOG_LEVEL asks for details. */
 export class DemoLogger extends ConsoleLogger {
-  constructor(
-    node: number,
-    private readonly levels: LogLevel[],
-  ) {
-    super({ prefix: `node ${node}`, logLevels: levels });
+  constructor(private readonly levels: LogLevel[]) {
+    super({ logLevels: levels });
   }
 
   override log(message: unknown, ...rest: unknown[]): void {

@@ -13,7 +13,7 @@ async function main(): Promise<void> {
   const { HOST, LOG_LEVEL, NODE_INDEX, PORT } = readTradingConfig(process.env);
   const app = await NestFactory.create<INestApplication<Server>>(AppModule.forRoot(process.env), {
     abortOnError: false,
-    logger: new DemoLogger(NODE_INDEX, logLevels(LOG_LEVEL)),
+    logger: new DemoLogger(logLevels(LOG_LEVEL)),
   });
   shutdown.watch(app);
   keepConnections(app.getHttpServer());
