@@ -19,7 +19,7 @@ export async function checkDatabase({ url, source }) {
     const reason = error.message || error.code;
     throw new Error(`${source} is set, but ${maskUrl(url)} cannot be used: ${reason}`, { cause: error });
   } finally {
-    await client.end().catch(() => {});
+    await client.end().catch(() => {}); // what was asked is answered; the connection may be broken
   }
 }
 

@@ -157,7 +157,7 @@ async function accepts(url) {
   } catch {
     return false;
   } finally {
-    await client.end().catch(() => {});
+    await client.end().catch(() => {}); // what was asked is answered; the connection may be broken
   }
 }
 

@@ -116,14 +116,17 @@ async function end(processes, graceMs) {
 async function recorded(base) {
   const folder = join(base, 'pids');
   const names = await readdir(folder).catch(() => []); // nothing was started
-  const entries = await Promise.all(
-    names.map((name) =>
-      readFile(join(folder, name), 'utf8')
-        .then(JSON.parse)
-        .catch(() => undefined),
-    ),
-  );
+  const entries = await Promise.all(names.map((name) => readRecord(join(folder, name))));
   return entries.filter((entry) => Number.isInteger(entry?.pid) && entry.pid > 1);
+}
+
+/** Undefined when there is none, or only part of one: its writer was killed, or the disk was full. */
+async function readRecord(path) {
+  try {
+    return JSON.parse(await readFile(path, 'utf8')) ?? undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** A database that is being killed may still write files: try again. */
@@ -148,17 +151,16 @@ export async function sweep() {
 }
 
 async function isDeadRun(base) {
-  const stat = await lstat(base).catch(() => undefined);
+  const stat = await lstat(base).catch(() => undefined); // gone meanwhile
   // Another user's record could name any pid: only our own folders are believed.
   if (!stat?.isDirectory() || stat.uid !== process.getuid?.()) return false;
-  const text = await readFile(join(base, OWNER_FILE), 'utf8').catch(() => undefined);
-  if (text === undefined) return isOldAndOurs(base);
-  const owner = JSON.parse(text);
+  const owner = await readRecord(join(base, OWNER_FILE));
+  if (owner === undefined) return isOldAndOurs(base);
   return owner.space === pidSpace() && !isAlive(owner);
 }
 
 async function isOldAndOurs(path) {
-  const stat = await lstat(path).catch(() => undefined);
+  const stat = await lstat(path).catch(() => undefined); // gone meanwhile
   const ours = stat && (stat.uid === process.getuid?.() || stat.uid === serviceUser().uid);
   return Boolean(ours && stat.isDirectory() && Date.now() - stat.mtimeMs > NEWBORN_MS);
 }

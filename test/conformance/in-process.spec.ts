@@ -1,10 +1,10 @@
-import { ManualClock } from './manual-clock.js';
+import { VirtualClock } from '../support/virtual-clock.js';
 import { InProcessHub } from '../../libs/tiered-cache/src/remote/in-process/in-process-hub.js';
 import { createInProcessTier } from '../../libs/tiered-cache/src/remote/in-process/in-process-tier.js';
 import { describeRemoteTier } from './remote-tier.conformance.js';
 
 describeRemoteTier('in-process', () => {
-  const clock = new ManualClock();
+  const clock = new VirtualClock();
   const hub = new InProcessHub({ clock });
   let prefixes = 0;
   return {

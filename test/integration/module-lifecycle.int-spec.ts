@@ -1,7 +1,8 @@
 import { Injectable, type LoggerService, type LogLevel, type OnApplicationShutdown } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
-import { createInProcessTier, InProcessHub, type Clock } from '#tiered-cache';
+import { createInProcessTier, InProcessHub } from '#tiered-cache';
 import { Cacheable, CacheModule, type CacheModuleOptions, CacheService } from '../../src/index.js';
+import { VirtualClock } from '../support/virtual-clock.js';
 
 interface Line {
   level: string;
@@ -29,30 +30,6 @@ class Lines implements LoggerService {
   private at(level: string) {
     return (message: string, ...rest: unknown[]) =>
       void this.all.push({ level, message: String(message), context: rest.at(-1) });
-  }
-}
-
-/** Time that moves when told. */
-class ManualClock implements Clock {
-  private time = 1_000_000;
-  private timers: { at: number; fn: () => void }[] = [];
-  now = () => this.time;
-  monotonic = () => this.time;
-  setTimer = (ms: number, fn: () => void) => {
-    const timer = { at: this.time + ms, fn };
-    this.timers.push(timer);
-    return () => void (this.timers = this.timers.filter((one) => one !== timer));
-  };
-  advance(ms: number): void {
-    const until = this.time + ms;
-    for (;;) {
-      const next = this.timers.filter((one) => one.at <= until).sort((a, b) => a.at - b.at)[0];
-      if (next === undefined) break;
-      this.timers = this.timers.filter((one) => one !== next);
-      this.time = next.at;
-      next.fn();
-    }
-    this.time = until;
   }
 }
 
@@ -131,7 +108,7 @@ describe('shutdown', () => {
 
 describe('statistics', () => {
   it('are logged at INFO after 100 operations, and then at most once per interval', async () => {
-    const clock = new ManualClock();
+    const clock = new VirtualClock();
     const { app, lines, service } = await boot({ clock, logOperations: false });
     const read = async (times: number) => {
       for (let i = 0; i < times; i++) await service.get('x');
@@ -155,7 +132,7 @@ describe('statistics', () => {
   });
 
   it('0: never', async () => {
-    const clock = new ManualClock();
+    const clock = new VirtualClock();
     const { app, lines, service } = await boot({ clock, statsLogEvery: 0 });
     for (let i = 0; i < 300; i++) await service.get('x');
     clock.advance(60_000);
@@ -227,7 +204,7 @@ describe('losing the shared tier', () => {
 });
 
 it('a background load that fails is an ERROR with its key', async () => {
-  const clock = new ManualClock();
+  const clock = new VirtualClock();
   const lines = new Lines();
   const { app, cache } = await boot(
     { clock, logOperations: false, namespaces: { a: { ttl: '10s', staleWhileRevalidate: '1m' } } },

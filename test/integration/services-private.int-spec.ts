@@ -1,4 +1,17 @@
-import { chmod, cp, lstat, mkdir, mkdtemp, readFile, readdir, rm, stat, symlink } from 'node:fs/promises';
+import {
+  chmod,
+  cp,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readFile,
+  readdir,
+  rm,
+  stat,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -75,6 +88,22 @@ describeWithServices('the services that are provided', () => {
     expect(await leftAfterAll(services)).toEqual([]);
   }, 90_000);
 
+  it('are no hindrance to the next start when only half an owner record was written', async () => {
+    const idle = await runScript(['-e', '']);
+    await idle.exited;
+    const torn = join(idle.tmp, 'nestjs-strata-run-torn');
+    await mkdir(torn, { mode: 0o700 });
+    await writeFile(join(torn, 'owner.json'), '{"pid":12');
+    const sweep = `import('./apps/services/index.mjs').then(async ({ sweep }) => console.log(await sweep()))`;
+    const young = await runScript(['-e', sweep], { env: { TMPDIR: idle.tmp } });
+    expect([await young.exited, young.output.trim()]).toEqual([0, '[]']);
+    await utimes(torn, new Date(0), new Date(0));
+    const old = await runScript(['-e', sweep], { env: { TMPDIR: idle.tmp } });
+    expect(await old.exited).toBe(0);
+    expect(await readdir(idle.tmp)).not.toContain('nestjs-strata-run-torn');
+  });
+
+  // Only root can become somebody else; everybody else is an ordinary user in all the other tests.
   (asRoot ? it : it.skip)(
     'are provided to an ordinary user with a fresh home as well',
     async () => {

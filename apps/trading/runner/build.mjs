@@ -34,7 +34,7 @@ export async function ensureBuilt({ root = ROOT, log, signal } = {}) {
 
 /** A folder's own time changes when a file in it is added or removed, so folders count like files. */
 export async function isStale(root = ROOT) {
-  const built = await stat(join(root, DEMO)).catch(() => undefined);
+  const built = await stat(join(root, DEMO)).catch(() => undefined); // never built
   if (!built) return true;
   for (const name of SETTINGS) {
     if ((await stat(join(root, name))).mtimeMs > built.mtimeMs) return true;

@@ -237,11 +237,7 @@ export class CacheNamespace<T = unknown> {
     if (now >= node.slideAt) slideNode(this.core, this.ns, key, node);
     if (now >= node.refreshAt) {
       node.refreshAt = now + REFRESH_RETRY_MS;
-      this.paths.reads.refresh({
-        ...this.request(id, key, loader, options),
-        mode: 'refresh',
-        newerThan: node.created,
-      });
+      this.paths.reads.refresh(this.renewal(id, key, node, loader, options));
     }
     node.attentionAt = Math.min(node.expiresAt, node.refreshAt, node.slideAt);
     return true;
@@ -255,10 +251,20 @@ export class CacheNamespace<T = unknown> {
     loader: Loader<T>,
     options: GetOrSetOptions<T> | undefined,
   ): boolean {
-    const request = this.request(id, key, loader, options);
+    const request = this.renewal(id, key, node, loader, options);
     if (!this.paths.reads.mayRevalidate(request, node, now)) return false;
-    this.paths.reads.refresh({ ...request, mode: 'refresh', newerThan: node.created });
+    this.paths.reads.refresh(request);
     return true;
+  }
+
+  private renewal(
+    id: string,
+    key: EntryKey,
+    node: L1Node,
+    loader: Loader<T>,
+    options: GetOrSetOptions<T> | undefined,
+  ): ReadRequest {
+    return { ...this.request(id, key, loader, options), mode: 'refresh', newerThan: node.created };
   }
 
   private request(

@@ -55,10 +55,7 @@ export class TieredCache {
   private readonly core: CacheCore;
   private readonly paths: CachePaths;
   private readonly flights: FlightTable;
-  private readonly byName = new Map<
-    string,
-    { handle: CacheNamespace; ns: NamespaceCore; declared: NamespaceOptions }
-  >();
+  private readonly byName = new Map<string, { handle: CacheNamespace; ns: NamespaceCore }>();
   private readonly heldLocks = new Set<string>();
   private readonly timers = new Map<string, () => void>();
   private started = false;
@@ -200,7 +197,7 @@ export class TieredCache {
       counters: this.core.recorder.namespace(name),
     };
     const handle = new CacheNamespace<T>(this.core, ns, this.paths);
-    this.byName.set(name, { handle: handle, ns, declared: own });
+    this.byName.set(name, { handle, ns });
     return handle;
   }
 

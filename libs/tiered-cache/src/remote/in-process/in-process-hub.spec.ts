@@ -1,4 +1,4 @@
-import { ManualClock } from '../../../../../test/conformance/manual-clock.js';
+import { VirtualClock } from '../../../../../test/support/virtual-clock.js';
 import type { RemoteState, RemoteTier } from '../remote-tier.js';
 import { InProcessHub } from './in-process-hub.js';
 import { createInProcessTier } from './in-process-tier.js';
@@ -7,12 +7,12 @@ const UNAVAILABLE = { code: 'STRATA_REMOTE_UNAVAILABLE' };
 const key = 'items:1';
 
 describe('the in-process hub', () => {
-  let clock: ManualClock;
+  let clock: VirtualClock;
   let hub: InProcessHub;
   let wakes: number;
 
   beforeEach(() => {
-    clock = new ManualClock();
+    clock = new VirtualClock();
     hub = new InProcessHub({ clock, commandTimeoutMs: 100, logMaxLength: 10 });
     wakes = 0;
   });
