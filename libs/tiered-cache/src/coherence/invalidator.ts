@@ -11,6 +11,8 @@ export interface Change {
   pattern?: string;
   /** As in the port: leases left to this writer, one token per key. */
   hold?: { tokens: readonly string[]; leaseMs: number };
+  /** Told how often this change touched its keys here, so that its writer can tell its own touches from others'. */
+  touches?: { own: number };
 }
 
 const REMEMBERED_OWN_RECORDS = 10_000;
@@ -45,6 +47,7 @@ export class Invalidator {
     const bypass = () => {
       strikeOff = core.pending.add(change);
       this.apply(change, 'local');
+      if (change.touches !== undefined) change.touches.own++;
     };
     // A writer that does not wait for the answer any longer must not read from here what it has just replaced.
     const cancel = core.clock.setTimer(BYPASS_AFTER_MS, bypass);
@@ -57,6 +60,7 @@ export class Invalidator {
         this.apply(part, 'local');
       }
       strikeOff?.();
+      if (change.touches !== undefined) change.touches.own++;
       return { acknowledged: true, position };
     } catch (error) {
       if (strikeOff === undefined) bypass();

@@ -89,9 +89,10 @@ export class EntryOps {
     core.writes++;
     try {
       const keys = entries.map(({ key }) => key);
+      const touches = { own: 0 };
       const tokens = prepared.map(({ entry }) => (entry === null || !ns.settings.l2 ? '' : newToken()));
       const [result, nonces] = await Promise.all([
-        this.invalidator.send({ keys, tags: [], hold: { tokens, leaseMs: ns.settings.leaseMs } }),
+        this.invalidator.send({ keys, tags: [], hold: { tokens, leaseMs: ns.settings.leaseMs }, touches }),
         this.vectorFor(ns, markers[0], tags),
       ]);
       // Without a tier of its own in the shared tier, what is unanswered there only concerns the other nodes.
@@ -99,8 +100,7 @@ export class EntryOps {
         if (result.acknowledged) this.giveBack(keys, tokens);
         return result;
       }
-      // One touch is this set's own.
-      const intact = (marker: Marker) => marker.keyTouches <= 1 && marker.tagsClean;
+      const intact = (marker: Marker) => marker.keyTouches <= touches.own && marker.tagsClean;
       const fills = prepared.flatMap(({ id, key, entry }, i) =>
         entry === null ? [] : [{ id, key, entry, token: tokens[i]!, intact: () => intact(markers[i]!) }],
       );

@@ -285,4 +285,16 @@ describe('an invalidation that is not answered yet', () => {
     expect(await items.getOrSet('a', source.load)).toBe(2);
     expect(items.peek('a')).toBe(2);
   });
+
+  it('does not cost a slow set its value', async () => {
+    const { nodes, hub, clock } = await fleet({ nodes: 2, namespaces: NAMESPACES });
+    const [mine, other] = nodes.map((node) => node.namespace('items'));
+    const lift = hub.inject({ at: 'request', how: 120, commands: ['invalidate'] });
+    const set = mine!.set('a', 7);
+    await clock.pass(200);
+    lift();
+    expect((await set).acknowledged).toBe(true);
+    await clock.pass(50);
+    expect(await other!.get('a')).toBe(7);
+  });
 });
