@@ -40,6 +40,7 @@ export class Invalidator {
       return { acknowledged: true, position: null };
     if (core.remote === null) {
       this.apply(change, 'local');
+      if (change.touches !== undefined) change.touches.own++;
       return { acknowledged: true, position: null };
     }
     core.writes++;
