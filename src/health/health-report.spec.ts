@@ -8,6 +8,7 @@ const well: CacheHealth = {
   circuit: 'closed',
   l1: { serving: true },
   pendingInvalidations: 0,
+  quarantined: [],
 };
 
 function figures(

@@ -102,7 +102,7 @@ export function describeRemoteTier(
         await expect(tier.acquireMany([{ key: 'items:x', token: 't', leaseMs: 5 }])).rejects.toMatchObject(
           unavailable,
         );
-        await expect(tier.poll(null)).rejects.toMatchObject(unavailable);
+        await expect(tier.poll(null, [])).rejects.toMatchObject(unavailable);
       });
 
       it('describes itself with its kind, state and connections', async () => {
@@ -299,7 +299,7 @@ export function describeRemoteTier(
         const keys = [newKey(), newKey(), newKey(), newKey()] as const;
         const value = await stored(keys[1]);
         await lease(b, keys[2]);
-        await b.fence(keys[3], 'f', 5_000);
+        await b.fence([keys[3]], 'f', 5_000);
         const answers = await a.acquireMany(keys.map((key) => ({ key, token: newToken(), leaseMs: 500 })));
         expect(answers).toEqual([
           { outcome: 'granted' },
@@ -389,11 +389,11 @@ export function describeRemoteTier(
       it('replaces the value it names, with the new life, and logs the key', async () => {
         const key = newKey();
         const value = await stored(key);
-        const from = await a.poll(null);
+        const from = await a.poll(null, []);
         const next = bytes();
-        expect(await b.replace(key, head(value), next, 60)).toBe(true);
+        expect(await b.replace(key, head(value), next, 60)).toHaveLength(1);
         expect(await a.get(key)).toEqual(next);
-        expect((await a.poll(from.position)).records).toMatchObject([{ keys: [key], tags: [] }]);
+        expect((await a.poll(from.cursor, [])).records).toMatchObject([{ keys: [key], tags: [] }]);
         await harness.pass(90);
         expect(await a.get(key)).toBeNull();
       });
@@ -402,7 +402,7 @@ export function describeRemoteTier(
         const key = newKey();
         const value = await stored(key, bytes(), 60);
         const next = bytes();
-        expect(await a.replace(key, head(value), next, null)).toBe(true);
+        expect(await a.replace(key, head(value), next, null)).toHaveLength(1);
         await harness.pass(90);
         expect(await b.get(key)).toEqual(next);
       });
@@ -410,11 +410,11 @@ export function describeRemoteTier(
       it('touches neither another value nor none, and logs nothing then', async () => {
         const [key, none] = [newKey(), newKey()];
         const value = await stored(key);
-        const from = await a.poll(null);
-        expect(await a.replace(key, bytes(32), bytes(), null)).toBe(false);
-        expect(await a.replace(none, bytes(32), bytes(), null)).toBe(false);
+        const from = await a.poll(null, []);
+        expect(await a.replace(key, bytes(32), bytes(), null)).toBeNull();
+        expect(await a.replace(none, bytes(32), bytes(), null)).toBeNull();
         expect(await b.getMany([key, none])).toEqual([value, null]);
-        expect((await a.poll(from.position)).records).toEqual([]);
+        expect((await a.poll(from.cursor, [])).records).toEqual([]);
       });
     });
 
@@ -464,14 +464,15 @@ export function describeRemoteTier(
         await stored(x);
         const token = await lease(b, y);
         const [nonce] = await a.nonces(['t{1}']);
-        const from = await b.poll(null);
-        const position = await a.invalidate({ keys: [x, y], tags: ['t{1}'], pattern: 'items:*' });
+        const from = await b.poll(null, []);
+        const [position] = await a.invalidate({ keys: [x, y], tags: ['t{1}'], pattern: 'items:*' });
         expect(await b.get(x)).toBeNull();
         expect(await b.fill({ key: y, token, value: bytes(), ttlMs: null })).toBe(false);
         expect((await b.nonces(['t{1}']))[0]).not.toBe(nonce);
-        const page = await b.poll(from.position);
+        const page = await b.poll(from.cursor, []);
         expect(page.records).toEqual([{ position, keys: [x, y], tags: ['t{1}'], pattern: 'items:*' }]);
-        expect(page.position).toBe(position);
+        expect(b.reached(page.cursor, position!)).toBe(true);
+        expect(b.reached(from.cursor, position!)).toBe(false);
         expect(JSON.stringify(page)).not.toContain(nonce);
       });
 
@@ -508,20 +509,21 @@ export function describeRemoteTier(
         expect(await b.get(key)).toBeNull();
       });
 
-      it('takes 5,000 keys and 600 tags at once; the position is behind all of them', async () => {
+      it('takes 5,000 keys and 600 tags at once, and answers the position of every record', async () => {
         const keys = Array.from({ length: 5_000 }, newKey);
         const tags = Array.from({ length: 600 }, (_, i) => `many-${i}`);
         const before = await a.nonces(tags);
         await stored(keys[0]!);
         await stored(keys[4_999]!);
-        const from = await b.poll(null);
-        const position = await a.invalidate({ keys, tags });
+        const from = await b.poll(null, []);
+        const positions = await a.invalidate({ keys, tags });
         expect(await b.getMany(keys)).toEqual(keys.map(() => null));
         const after = await b.nonces(tags);
         expect(after.filter((nonce, i) => nonce === before[i])).toEqual([]);
         expect(new Set([...before, ...after]).size).toBe(2 * tags.length);
         const { records, end } = await readAll(b, from);
-        expect(end.position).toBe(position);
+        expect(records.map((record) => record.position).sort()).toEqual([...positions].sort());
+        expect(positions.every((position) => b.reached(end.cursor, position))).toBe(true);
         expect(records.flatMap((record) => record.keys).sort()).toEqual([...keys].sort());
         expect(records.flatMap((record) => record.tags).sort()).toEqual([...tags].sort());
       });
@@ -541,8 +543,8 @@ export function describeRemoteTier(
         await stored(key);
         const other = newKey();
         const token = await lease(a, other);
-        await b.fence(key, 'w1', 5_000);
-        await b.fence(other, 'w1', 5_000);
+        await b.fence([key], 'w1', 5_000);
+        await b.fence([other], 'w1', 5_000);
         expect(await a.get(key)).toBeNull();
         expect(await a.fill({ key: other, token, value: bytes(), ttlMs: null })).toBe(false);
         expect(await a.acquire({ key, token: newToken(), leaseMs: 50 })).toEqual({ outcome: 'fenced' });
@@ -550,19 +552,19 @@ export function describeRemoteTier(
 
       it('stands until every writer has taken its own away', async () => {
         const key = newKey();
-        await a.fence(key, 'w1', 5_000);
-        await b.fence(key, 'w2', 5_000);
-        await a.unfence(key, 'w1');
-        await a.unfence(key, 'w1');
+        await a.fence([key], 'w1', 5_000);
+        await b.fence([key], 'w2', 5_000);
+        await a.unfence([key], 'w1');
+        await a.unfence([key], 'w1');
         expect(await a.acquire({ key, token: newToken(), leaseMs: 50 })).toEqual({ outcome: 'fenced' });
-        await b.unfence(key, 'w2');
+        await b.unfence([key], 'w2');
         await lease(a, key);
       });
 
       it('falls by itself when its time has passed, each fence at its own', async () => {
         const key = newKey();
-        await a.fence(key, 'w1', 300);
-        await a.fence(key, 'w2', 60);
+        await a.fence([key], 'w1', 300);
+        await a.fence([key], 'w2', 60);
         await harness.pass(90);
         expect(await b.acquire({ key, token: newToken(), leaseMs: 50 })).toEqual({ outcome: 'fenced' });
         await harness.pass(260);
@@ -571,7 +573,7 @@ export function describeRemoteTier(
 
       it('is removed by the invalidation of its writer, not by others', async () => {
         const key = newKey();
-        await a.fence(key, 'w1', 5_000);
+        await a.fence([key], 'w1', 5_000);
         await b.invalidate({ keys: [key], tags: [] });
         await b.invalidate({ keys: [key], tags: ['x'], fenceId: 'w2' });
         expect(await a.acquire({ key, token: newToken(), leaseMs: 50 })).toEqual({ outcome: 'fenced' });
@@ -580,83 +582,132 @@ export function describeRemoteTier(
       });
     });
 
+    describe('fence and log', () => {
+      it('names the fenced keys in the log, so that every L1 lets go of them', async () => {
+        const [x, y] = [newKey(), newKey()];
+        const from = await b.poll(null, []);
+        const positions = await a.fence([x, y], 'w1', 50);
+        const { records, end } = await readAll(b, from);
+        expect(records.flatMap(({ keys }) => keys)).toEqual([x, y]);
+        expect(records.map(({ position }) => position)).toEqual(positions);
+        expect(positions.every((position) => b.reached(end.cursor, position))).toBe(true);
+      });
+    });
+
+    describe('vouch', () => {
+      const tags = ['#ns:one', '#ns:two', '#ns:three'];
+
+      it('ends what a namespace held, marks it, and says so in the log; a second time nothing', async () => {
+        const fresh = harness.prefix();
+        const x = await join(harness.create(fresh));
+        const y = await join(harness.create(fresh));
+        const from = await x.poll(null, tags);
+        expect(from.unvouched).toEqual(tags);
+        const before = await x.nonces(tags);
+        expect(await x.vouch(from.epoch, ['#ns:one', '#ns:two'])).toBe(true);
+        const after = await y.nonces(tags);
+        expect(after.map((nonce, i) => nonce === before[i])).toEqual([false, false, true]);
+        expect((await y.poll(null, tags)).unvouched).toEqual(['#ns:three']);
+        expect(await y.vouch(from.epoch, ['#ns:two', '#ns:three'])).toBe(true);
+        expect(await x.nonces(['#ns:one', '#ns:two'])).toEqual(after.slice(0, 2));
+        const { records } = await readAll(y, from);
+        expect(records.flatMap((record) => record.tags)).toEqual(tags);
+        expect((await x.poll(null, tags)).unvouched).toEqual([]);
+      });
+
+      it('vouches for no other data set than the one it was asked about', async () => {
+        const before = await a.nonces(tags);
+        expect(await a.vouch('0'.repeat(40), tags)).toBe(false);
+        expect(await a.nonces(tags)).toEqual(before);
+        expect((await a.poll(null, tags)).unvouched).toEqual(tags);
+      });
+    });
+
     describe('poll', () => {
       it('opens an empty log with a record to hold on to, once for all', async () => {
         const fresh = harness.prefix();
         const [x, y] = [await join(harness.create(fresh)), await join(harness.create(fresh))];
-        const [px, py] = await Promise.all([x.poll(null), y.poll(null)]);
+        const [px, py] = await Promise.all([x.poll(null, []), y.poll(null, [])]);
         expect(px).toMatchObject({ records: [], complete: true, lost: false });
-        expect(px.position).toBe(py.position);
+        expect(px.cursor).toBe(py.cursor);
         expect(px.epoch).toBe(py.epoch);
-        expect(await x.poll(px.position)).toEqual({ ...px, records: [] });
+        expect(await x.poll(px.cursor, [])).toEqual({ ...px, records: [] });
       });
 
       it('opens at the newest record, and answers those after a position in order, again and again', async () => {
-        const from = await a.poll(null);
+        const from = await a.poll(null, []);
         const keys = [newKey(), newKey(), newKey()];
         for (const key of keys) await b.invalidate({ keys: [key], tags: [] });
-        const page = await a.poll(from.position);
+        const page = await a.poll(from.cursor, []);
         expect(page).toMatchObject({ complete: true, lost: false, epoch: from.epoch });
         expect(page.records.map((record) => record.keys)).toEqual(keys.map((key) => [key]));
-        expect(page.position).toBe(page.records[2]!.position);
-        expect(await a.poll(from.position)).toEqual(page);
-        expect((await a.poll(page.records[0]!.position)).records).toEqual(page.records.slice(1));
-        expect((await b.poll(null)).position).toBe(page.position);
+        expect(page.records.map(({ position }) => a.reached(page.cursor, position))).toEqual([
+          true,
+          true,
+          true,
+        ]);
+        expect(page.records.map(({ position }) => a.reached(from.cursor, position))).toEqual([
+          false,
+          false,
+          false,
+        ]);
+        expect(await a.poll(from.cursor, [])).toEqual(page);
+        expect((await b.poll(null, [])).cursor).toBe(page.cursor);
       });
 
       it('carries names of any script', async () => {
-        const from = await a.poll(null);
+        const from = await a.poll(null, []);
         const [keys, tags] = [
           ['odd:"\\\n\0{}', 'odd:😀'],
           ['ä"', "t'1"],
         ];
         await b.invalidate({ keys, tags, pattern: 'odd:"*' });
-        expect((await a.poll(from.position)).records).toMatchObject([{ keys, tags, pattern: 'odd:"*' }]);
+        expect((await a.poll(from.cursor, [])).records).toMatchObject([{ keys, tags, pattern: 'odd:"*' }]);
       });
 
       it('says when there is more than a page, and loses nothing between pages', async () => {
-        const from = await a.poll(null);
+        const from = await a.poll(null, []);
         const keys = Array.from({ length: 1_200 }, newKey);
         await Promise.all(keys.map((key) => b.invalidate({ keys: [key], tags: [] })));
-        const first = await a.poll(from.position);
+        const first = await a.poll(from.cursor, []);
         expect(first.complete).toBe(false);
         const { records } = await readAll(a, from);
         expect(records.map((record) => record.keys[0])).toEqual(keys);
       });
 
       it('is lost when the log was trimmed beyond the position, and not when it was trimmed before it', async () => {
-        const old = await a.poll(null);
+        const old = await a.poll(null, []);
         await a.invalidate({ keys: [newKey()], tags: [] });
-        const kept = await a.poll(null);
+        const kept = await a.poll(null, []);
         await a.invalidate({ keys: [newKey()], tags: [] });
         await harness.trimLog(prefix, 2);
-        expect(await b.poll(old.position)).toMatchObject({ lost: true, records: [] });
-        expect(await b.poll(kept.position)).toMatchObject({ lost: false });
-        expect((await b.poll(kept.position)).records).toHaveLength(1);
+        expect(await b.poll(old.cursor, [])).toMatchObject({ lost: true, records: [] });
+        expect(await b.poll(kept.cursor, [])).toMatchObject({ lost: false });
+        expect((await b.poll(kept.cursor, [])).records).toHaveLength(1);
       });
 
       it('is lost when everything is gone, and when new records took the place', async () => {
-        const old = await a.poll(null);
+        const old = await a.poll(null, []);
         await harness.flush(prefix);
-        expect((await a.poll(old.position)).lost).toBe(true);
+        expect((await a.poll(old.cursor, [])).lost).toBe(true);
         await b.invalidate({ keys: [newKey()], tags: [] });
-        expect((await a.poll(old.position)).lost).toBe(true);
-        const opened = await a.poll(null);
+        expect((await a.poll(old.cursor, [])).lost).toBe(true);
+        const opened = await a.poll(null, []);
         expect(opened).toMatchObject({ lost: false, complete: true });
-        expect((await a.poll(opened.position)).lost).toBe(false);
+        expect((await a.poll(opened.cursor, [])).lost).toBe(false);
       });
 
       it('is lost for a position that never was one', async () => {
-        expect((await a.poll('nonsense')).lost).toBe(true);
-        expect((await a.poll('1-1')).lost).toBe(true);
+        expect((await a.poll('nonsense', [])).lost).toBe(true);
+        expect((await a.poll('1-1', [])).lost).toBe(true);
       });
 
       it('is lost when a record between is missing', async () => {
         if (!harness.punchLog) return;
-        const from = await a.poll(null);
+        const from = await a.poll(null, []);
         for (let i = 0; i < 3; i++) await a.invalidate({ keys: [newKey()], tags: [] });
         await harness.punchLog(prefix, 1);
-        expect(await b.poll(from.position)).toMatchObject({ lost: true, records: [] });
+        expect(await b.poll(from.cursor, [])).toMatchObject({ lost: true, records: [] });
       });
     });
 
@@ -710,22 +761,24 @@ export function describeRemoteTier(
         const [nonce] = await a.nonces(['shared']);
         expect(await other.get(key)).toBeNull();
         expect(await other.nonces(['shared'])).not.toEqual([nonce]);
-        const from = await a.poll(null);
+        const from = await a.poll(null, []);
         await other.invalidate({ keys: [key], tags: ['shared'] });
         expect(await a.get(key)).not.toBeNull();
         expect(await a.nonces(['shared'])).toEqual([nonce]);
-        expect((await a.poll(from.position)).records).toEqual([]);
+        expect((await a.poll(from.cursor, [])).records).toEqual([]);
       });
     });
 
     describe('another server', () => {
       it('shows another epoch, on the same object, without being told', async () => {
         if (!harness.restart) return;
-        const before = await a.poll(null);
+        const before = await a.poll(null, []);
         await harness.restart();
         await until(() => a.state === 'ready' && b.state === 'ready');
         let after: LogPage | undefined;
-        await until(async () => (after = await a.poll(before.position).catch(() => undefined)) !== undefined);
+        await until(
+          async () => (after = await a.poll(before.cursor, []).catch(() => undefined)) !== undefined,
+        );
         expect(after!.epoch).not.toBe(before.epoch);
       });
     });
@@ -736,7 +789,7 @@ async function readAll(tier: RemoteTier, from: LogPage): Promise<{ records: LogR
   const records: LogRecord[] = [];
   let end = from;
   do {
-    end = await tier.poll(end.position);
+    end = await tier.poll(end.cursor, []);
     expect(end.lost).toBe(false);
     records.push(...end.records);
   } while (!end.complete);

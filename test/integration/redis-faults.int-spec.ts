@@ -70,10 +70,11 @@ describeWithRedis('redis tier, when things break', () => {
     replace: (tier) => tier.replace(key, value, value, 500),
     nonces: (tier) => tier.nonces(['x']),
     invalidate: (tier) => tier.invalidate({ keys: [key], tags: ['x'] }),
-    fence: (tier) => tier.fence(key, 'w', 500),
-    unfence: (tier) => tier.unfence(key, 'w'),
-    'poll, opening': (tier) => tier.poll(null),
-    poll: (tier) => tier.poll('1-1'),
+    fence: (tier) => tier.fence([key], 'w', 500),
+    vouch: (tier) => tier.vouch('e', ['#ns:items']),
+    unfence: (tier) => tier.unfence([key], 'w'),
+    'poll, opening': (tier) => tier.poll(null, []),
+    poll: (tier) => tier.poll('1-1', []),
     scan: async (tier) => {
       for await (const batch of tier.scan('')) if (batch) return;
     },
@@ -149,7 +150,7 @@ describeWithRedis('redis tier, when things break', () => {
 
     it('kill -9: in-flight commands reject, state goes down; after the restart ready in two seconds, with the log lost', async () => {
       const { tier, states } = await ready();
-      const before = await tier.poll(null);
+      const before = await tier.poll(null, []);
       server.kill('SIGSTOP'); // so that a command is in flight when it dies
       const inFlight = rejection(tier.get(key));
       server.kill('SIGKILL');
@@ -161,19 +162,19 @@ describeWithRedis('redis tier, when things break', () => {
       expect(states.at(-1)?.[1]).toBeTruthy();
       await server.restart();
       await until(() => tier.state === 'ready', RECOVERY);
-      const after = await tier.poll(before.position);
+      const after = await tier.poll(before.cursor, []);
       expect(after.lost).toBe(true);
       expect(after.epoch).not.toBe(before.epoch);
-      expect(await tier.poll(null)).toMatchObject({ lost: false, complete: true });
+      expect(await tier.poll(null, [])).toMatchObject({ lost: false, complete: true });
     });
 
     it('survives CLIENT KILL TYPE normal with nothing lost', async () => {
       const { tier, states } = await ready();
-      const before = await tier.poll(null);
+      const before = await tier.poll(null, []);
       await admin().client('KILL', 'TYPE', 'normal');
       await until(() => states.some(([state]) => state === 'down'), 1_000);
       await until(() => tier.state === 'ready', RECOVERY);
-      expect(await tier.poll(before.position)).toMatchObject({ lost: false, epoch: before.epoch });
+      expect(await tier.poll(before.cursor, [])).toMatchObject({ lost: false, epoch: before.epoch });
     });
 
     it('wakes again after its reader was killed', async () => {
@@ -245,7 +246,7 @@ describeWithRedis('redis tier, when things break', () => {
     it('treats a server that became a replica as unavailable, and works again when it is a primary, in another epoch', async () => {
       const control = admin();
       const { tier, states } = await ready();
-      const before = await tier.poll(null);
+      const before = await tier.poll(null, []);
       await control.replicaof('127.0.0.1', await freePort());
       expect(await rejection(tier.invalidate({ keys: [key], tags: [] }))).toMatchObject(UNAVAILABLE);
       // Behind a name that moves, another connection may reach the new primary.
@@ -259,7 +260,7 @@ describeWithRedis('redis tier, when things break', () => {
           ),
         RECOVERY,
       );
-      expect((await tier.poll(before.position)).epoch).not.toBe(before.epoch);
+      expect((await tier.poll(before.cursor, [])).epoch).not.toBe(before.epoch);
     });
 
     it('a reply that is an error is unavailable, and shows neither arguments nor values', async () => {
@@ -283,7 +284,7 @@ describeWithRedis('redis tier, when things break', () => {
 
     it('a fence keeps a fill out even when a lease stands beside it', async () => {
       const { tier } = await ready();
-      await tier.fence(key, 'w', 5_000);
+      await tier.fence([key], 'w', 5_000);
       await admin().set('{faults:items:1}:l', 't'); // no order of commands leads here; the guard holds all the same
       expect(await tier.fill({ key, token: 't', value, ttlMs: null })).toBe(false);
     });
@@ -316,7 +317,7 @@ describeWithRedis('redis tier, when things break', () => {
       );
       const url = `redis://app:pw@127.0.0.1:${server.port}`;
       const { tier } = await ready({ url });
-      await tier.poll(null);
+      await tier.poll(null, []);
       await tier.invalidate({ keys: [key], tags: ['x'] });
       expect((await tier.describe()).server).toMatchObject({
         redis_version: expect.any(String),
@@ -357,11 +358,11 @@ describeWithRedis('redis tier, when things break', () => {
       cleanups.push(() => proxy.close());
       const { tier: slow } = await ready({ url: proxy.url });
       const { tier: other } = await ready();
-      const from = await other.poll(null);
+      const from = await other.poll(null, []);
       proxy.hold();
       expect(await rejection(slow.invalidate({ keys: [key], tags: ['x'] }))).toMatchObject(UNAVAILABLE);
       proxy.release();
-      await until(async () => (await other.poll(from.position)).records.length === 1, RECOVERY);
+      await until(async () => (await other.poll(from.cursor, [])).records.length === 1, RECOVERY);
     });
 
     it('a line that went dead without a word is replaced', async () => {

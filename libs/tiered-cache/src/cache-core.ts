@@ -2,6 +2,7 @@ import type { AsyncResource } from 'node:async_hooks';
 import type { Clock } from './clock.js';
 import type { Codecs } from './codec/codecs.js';
 import type { LogFollower } from './coherence/log-follower.js';
+import type { OwnRecords } from './coherence/own-records.js';
 import type { MarkerTable } from './coherence/markers.js';
 import type { PendingInvalidations } from './coherence/pending-invalidations.js';
 import type { TagTable } from './coherence/tag-table.js';
@@ -21,6 +22,7 @@ export interface CacheCore {
   readonly tags: TagTable;
   readonly markers: MarkerTable;
   readonly pending: PendingInvalidations;
+  readonly ownRecords: OwnRecords;
   /** Null in embedded mode. */
   readonly remote: GuardedRemote | null;
   /** Null in embedded mode: then the clock always runs. */
@@ -62,4 +64,20 @@ export function l1Serves(core: CacheCore, ns: ResolvedNamespace, now: number): b
 
 export function remoteLost(core: CacheCore): boolean {
   return core.remote !== null && (!core.remote.usable || core.remote.tier.state !== 'ready');
+}
+
+/**
+ * May an answer of the shared tier about this namespace be believed (LogFollower.believes)? Asks the log once more
+ * where the clock has stopped or nobody has looked yet.
+ */
+export function believes({ log }: CacheCore, { tag }: NamespaceCore): boolean | Promise<boolean> {
+  if (log === null || log.believes(tag)) return true;
+  return log.confirm().then((answered) => answered && log.believes(tag));
+}
+
+/** Must this read be as strict as a strict namespace's: the level, or a write that has not been applied here yet? */
+export function readsStrictly(core: CacheCore, ns: NamespaceCore, minPosition: string | undefined): boolean {
+  if (ns.settings.consistency === 'strict') return true;
+  if (minPosition === undefined || core.log === null) return false;
+  return !core.log.reached(minPosition, (record) => core.ownRecords.has(record));
 }

@@ -1,4 +1,4 @@
-import { type CacheCore, l1Serves, type NamespaceCore } from './cache-core.js';
+import { type CacheCore, l1Serves, type NamespaceCore, readsStrictly } from './cache-core.js';
 import type { Invalidator } from './coherence/invalidator.js';
 import { CacheClosedError, InvalidKeyError, InvalidOptionsError } from './errors.js';
 import { KeyMemo } from './keys/key-memo.js';
@@ -8,7 +8,14 @@ import type { ReadRequest } from './loading/read-request.js';
 import type { ReadThrough } from './loading/read-through.js';
 import { slideNode } from './loading/retime.js';
 import { type L1Node, tagsUnchanged } from './memory/node.js';
-import type { GetOrSetOptions, InvalidationResult, Loader, ManyLoader, SetOptions } from './options.js';
+import type {
+  GetOptions,
+  GetOrSetOptions,
+  InvalidationResult,
+  Loader,
+  ManyLoader,
+  SetOptions,
+} from './options.js';
 import type { Ttl } from './duration.js';
 import type { EntryKey } from './remote/remote-tier.js';
 
@@ -49,17 +56,19 @@ export class CacheNamespace<T = unknown> {
   }
 
   /** The stored value, or undefined. (`getMany` tells a stored undefined from none.) */
-  async get(id: string): Promise<T | undefined> {
-    return (await this.getMany([id])).get(id);
+  async get(id: string, options?: GetOptions): Promise<T | undefined> {
+    return (await this.getMany([id], options)).get(id);
   }
 
   /** The stored ones among `ids`, by the ids as given. */
-  async getMany(ids: readonly string[]): Promise<Map<string, T>> {
+  async getMany(ids: readonly string[], options?: GetOptions): Promise<Map<string, T>> {
     this.assertOpen();
-    const { values, missing } = this.fromL1(listOfIds(ids));
+    listOfIds(ids);
+    const strict = readsStrictly(this.core, this.ns, options?.minPosition);
+    const { values, missing } = strict ? this.noneFromL1(ids) : this.fromL1(ids);
     if (missing.size === 0) return values;
     const { counters } = this.ns;
-    const found = await this.paths.ops.lookUp(this.ns, [...new Set(missing.values())]);
+    const found = await this.paths.ops.lookUp(this.ns, [...new Set(missing.values())], strict);
     for (const [id, key] of missing) {
       const entry = found.get(key);
       if (entry === undefined) counters.misses++;
@@ -81,7 +90,7 @@ export class CacheNamespace<T = unknown> {
       const now = this.core.clock.monotonic();
       const key = this.keys.key(id);
       const node = this.core.l1.get(key);
-      if (node !== undefined && options?.fresh !== true && this.serves(node, now)) {
+      if (node !== undefined && !this.skipsL1(options) && this.serves(node, now)) {
         if (now < node.attentionAt) return this.hit(id, node, now);
         if (this.attend(id, key, node, now, loader, options)) return this.hit(id, node, now);
         if (this.serveWhileRevalidating(id, key, node, now, loader, options))
@@ -105,10 +114,7 @@ export class CacheNamespace<T = unknown> {
     this.assertOpen();
     listOfIds(ids);
     requireLoader(loader);
-    const { values, missing } =
-      options?.fresh === true
-        ? { values: new Map<string, T>(), missing: this.keysOf(ids) }
-        : this.fromL1(ids);
+    const { values, missing } = this.skipsL1(options) ? this.noneFromL1(ids) : this.fromL1(ids);
     if (missing.size > 0) {
       // Two spellings of one id are one read; both get the answer.
       const asked = new Map([...missing].map(([id, key]) => [key, id]));
@@ -282,11 +288,21 @@ export class CacheNamespace<T = unknown> {
       options: options as GetOrSetOptions<unknown> | undefined,
       mode,
       newerThan: -Infinity,
+      strict: this.strict(options),
     };
   }
 
-  private keysOf(ids: readonly string[]): Map<string, EntryKey> {
-    return new Map(ids.map((id) => [id, this.keys.key(id)]));
+  private skipsL1(options: GetOrSetOptions<T> | undefined): boolean {
+    if (options === undefined) return false;
+    return options.fresh === true || (options.minPosition !== undefined && this.strict(options));
+  }
+
+  private strict(options: GetOrSetOptions<T> | undefined): boolean {
+    return readsStrictly(this.core, this.ns, options?.minPosition);
+  }
+
+  private noneFromL1(ids: readonly string[]): { values: Map<string, T>; missing: Map<string, EntryKey> } {
+    return { values: new Map(), missing: new Map(ids.map((id) => [id, this.keys.key(id)])) };
   }
 
   private fromL1(ids: readonly string[]): { values: Map<string, T>; missing: Map<string, EntryKey> } {

@@ -1,6 +1,7 @@
 /** The only door of the engine: tiered, coherent caching without a framework. */
 export { TieredCache, type CacheHealth } from './tiered-cache.js';
 export { CacheNamespace } from './cache-namespace.js';
+export type { Fence, FenceOptions } from './coherence/fence.js';
 export { type Clock, systemClock } from './clock.js';
 export type { Codec, RegisteredClass } from './codec/codec.js';
 export { type Duration, durationMs, MAX_TTL_MS, type Ttl, ttlMs } from './duration.js';
@@ -24,6 +25,7 @@ export type { Exclusive, ExclusiveOptions } from './exclusive.js';
 export { hashParts } from './keys/hash-parts.js';
 export type {
   Consistency,
+  GetOptions,
   GetOrSetOptions,
   InvalidationReport,
   InvalidationResult,

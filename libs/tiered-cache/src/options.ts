@@ -118,17 +118,31 @@ export interface GetOrSetOptions<T = unknown> extends SetOptions<T> {
   storeIf?: (value: T) => boolean;
   /** Ignore what is stored, load and store anew. */
   fresh?: boolean;
+  /**
+   * Read-your-writes on another node: the `position` that a write answered. If it has not been applied here yet, this
+   * read is as strict as in a strict namespace.
+   */
+  minPosition?: string;
   grace?: Duration;
   staleWhileRevalidate?: Duration;
   softTimeout?: Duration;
   hardTimeout?: Duration;
 }
 
+/** Options of `get` and `getMany`. */
+export interface GetOptions {
+  /** As in GetOrSetOptions. */
+  minPosition?: string;
+}
+
 /** The answer to a delete, set or invalidation. Never an error: the business operation goes on. */
 export interface InvalidationResult {
   /** True when the shared tier answered (always true without one). False: kept, bypassed here, and sent again until answered. */
   acknowledged: boolean;
-  /** Where in the invalidation log it stands; null when not acknowledged or without a shared tier. */
+  /**
+   * Where in the invalidation log it stands, for `minPosition`; null when not acknowledged or without a shared tier.
+   * Opaque; a few dozen characters.
+   */
   position: string | null;
 }
 

@@ -1,9 +1,11 @@
 import { AsyncResource } from 'node:async_hooks';
 import { type CacheCore, type NamespaceCore, namespaceTag, remoteLost, validUntil } from './cache-core.js';
 import { CacheNamespace, type CachePaths } from './cache-namespace.js';
+import { Fence, type FenceOptions } from './coherence/fence.js';
 import { Invalidator } from './coherence/invalidator.js';
 import { LogFollower } from './coherence/log-follower.js';
 import { MarkerTable } from './coherence/markers.js';
+import { OwnRecords } from './coherence/own-records.js';
 import { PendingInvalidations } from './coherence/pending-invalidations.js';
 import { TagTable } from './coherence/tag-table.js';
 import type { RegisteredClass } from './codec/codec.js';
@@ -18,6 +20,7 @@ import { ReadThrough } from './loading/read-through.js';
 import { createLruStore } from './memory/lru-store.js';
 import type { L1Node } from './memory/node.js';
 import type {
+  GetOptions,
   GetOrSetOptions,
   InvalidationReport,
   InvalidationResult,
@@ -43,6 +46,8 @@ export interface CacheHealth {
   l1: { serving: boolean };
   /** Invalidations the shared tier has not answered yet. */
   pendingInvalidations: number;
+  /** Namespaces whose entries in the shared tier are not believed yet, after a failover or restart. */
+  quarantined: string[];
 }
 
 const SWEEP_MS = 1_000;
@@ -56,6 +61,8 @@ export class TieredCache {
   private readonly paths: CachePaths;
   private readonly flights: FlightTable;
   private readonly byName = new Map<string, { handle: CacheNamespace; ns: NamespaceCore }>();
+  /** Tags of the namespaces that live in the shared tier. */
+  private readonly sharedTags: string[] = [];
   private readonly heldLocks = new Set<string>();
   private readonly timers = new Map<string, () => void>();
   private started = false;
@@ -80,7 +87,7 @@ export class TieredCache {
     const log =
       remote === null
         ? null
-        : new LogFollower(remote, clock, boundMs, {
+        : new LogFollower(remote, clock, boundMs, () => this.sharedTags, {
             apply: (record) => this.paths.invalidator.applyRecord(record),
             gap: (reason) => {
               this.paths.invalidator.applyGap();
@@ -104,6 +111,7 @@ export class TieredCache {
       tags,
       markers: new MarkerTable(tags),
       pending: new PendingInvalidations(() => [...this.byName.values()].map(({ ns }) => ns.tag)),
+      ownRecords: new OwnRecords(),
       remote,
       log,
       recorder,
@@ -137,6 +145,7 @@ export class TieredCache {
         wake: () => core.log?.wake(),
         stateChanged: (state, reason) => {
           if (state === 'ready') core.log?.wake();
+          else core.log?.connectionLost();
           this.announceRemote(core.remote!.circuit, reason);
         },
       });
@@ -198,6 +207,10 @@ export class TieredCache {
     };
     const handle = new CacheNamespace<T>(this.core, ns, this.paths);
     this.byName.set(name, { handle, ns });
+    if (settings.l2) {
+      this.sharedTags.push(ns.tag);
+      this.core.log?.wake();
+    }
     return handle;
   }
 
@@ -209,8 +222,8 @@ export class TieredCache {
     return this.core.codecs.register(entry);
   }
 
-  async get<T>(namespace: string, id: string): Promise<T | undefined> {
-    return this.namespace<T>(namespace).get(id);
+  async get<T>(namespace: string, id: string, options?: GetOptions): Promise<T | undefined> {
+    return this.namespace<T>(namespace).get(id, options);
   }
 
   async getOrSet<T>(
@@ -250,10 +263,37 @@ export class TieredCache {
    * @throws UnknownNamespaceError, InvalidKeyError, InvalidTagError
    */
   async invalidate(selector: InvalidationSelector): Promise<InvalidationResult> {
+    return this.invalidateFenced(selector);
+  }
+
+  /**
+   * Before the COMMIT of a transaction that changes these entries: nobody fills them until `invalidate` or `lift` of
+   * what this answers. Waits `within` at most and never throws for the shared tier; `standing` tells whether it stands.
+   * @throws UnknownNamespaceError, InvalidKeyError, InvalidOptionsError
+   */
+  async fence(
+    keys: readonly { namespace: string; id: string }[],
+    options: FenceOptions = {},
+  ): Promise<Fence> {
+    this.assertOpen();
+    const fenced = new Set<string>();
+    for (const { namespace, id } of keys) {
+      const key = this.namespace(namespace).keyOf(id);
+      if (this.byName.get(namespace)!.ns.settings.l2) fenced.add(key);
+    }
+    const send = (selector: InvalidationSelector, fence: Fence) => this.invalidateFenced(selector, fence);
+    return new Fence(this.core, this.paths.invalidator, [...fenced], send).raise(options);
+  }
+
+  private async invalidateFenced(selector: InvalidationSelector, fence?: Fence): Promise<InvalidationResult> {
     this.assertOpen();
     const { keys, tags, patterns } = this.select(selector);
     this.countInvalidations(selector);
-    let { acknowledged, position } = await this.paths.invalidator.send({ keys: [...keys], tags: [...tags] });
+    let { acknowledged, position } = await this.paths.invalidator.send({
+      keys: [...new Set([...keys, ...(fence?.keys ?? [])])],
+      tags: [...tags],
+      fenceId: fence?.id,
+    });
     for (const pattern of patterns) {
       const result = await this.paths.invalidator.sendPattern(pattern);
       acknowledged &&= result.acknowledged;
@@ -306,6 +346,7 @@ export class TieredCache {
       circuit: remote?.circuit ?? 'closed',
       l1: { serving: core.clock.monotonic() < validUntil(core) },
       pendingInvalidations: core.pending.size,
+      quarantined: (core.log?.quarantined() ?? []).map((tag) => tag.slice(namespaceTag('').length)),
     };
   }
 

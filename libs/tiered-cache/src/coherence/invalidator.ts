@@ -11,11 +11,12 @@ export interface Change {
   pattern?: string;
   /** As in the port: leases left to this writer, one token per key. */
   hold?: { tokens: readonly string[]; leaseMs: number };
+  /** As in the port: this writer's fence, which goes with its keys. */
+  fenceId?: string;
   /** Told how often this change touched its keys here, so that its writer can tell its own touches from others'. */
   touches?: { own: number };
 }
 
-const REMEMBERED_OWN_RECORDS = 10_000;
 const RESEND_CHUNK = 1_000;
 /** Keys and tags in one record: what every adapter sends at once, so that each record's position is answered. */
 const RECORD_ITEMS = 250;
@@ -28,8 +29,6 @@ const BYPASS_AFTER_MS = 50;
  * bypass and send again. Never throws, never waits longer than one command.
  */
 export class Invalidator {
-  /** Records this node wrote and has applied when they were answered: the log need not apply them again. */
-  private readonly ownRecords = new Set<string>();
   private resending = false;
 
   constructor(private readonly core: CacheCore) {}
@@ -53,16 +52,17 @@ export class Invalidator {
     // A writer that does not wait for the answer any longer must not read from here what it has just replaced.
     const cancel = core.clock.setTimer(BYPASS_AFTER_MS, bypass);
     try {
-      let position: LogPosition | null = null;
+      const positions: LogPosition[] = [];
       for (const part of inParts(change)) {
-        position = await core.remote.run((tier) => tier.invalidate(part));
-        this.rememberOwn(position);
+        const written = await core.remote.run((tier) => tier.invalidate(part));
+        core.ownRecords.add(written);
+        positions.push(...written);
         // At once: the log will skip this record.
         this.apply(part, 'local');
       }
       strikeOff?.();
       if (change.touches !== undefined) change.touches.own++;
-      return { acknowledged: true, position };
+      return { acknowledged: true, position: core.log!.positionOf(positions) };
     } catch (error) {
       if (strikeOff === undefined) bypass();
       if (core.events.watched('invalidation-failed'))
@@ -76,7 +76,7 @@ export class Invalidator {
 
   /** A record of the log: another node's change, or an own one whose answer was lost. */
   applyRecord(record: LogRecord): void {
-    if (this.ownRecords.delete(record.position)) return;
+    if (this.core.ownRecords.take(record.position)) return;
     this.apply(record, 'log');
   }
 
@@ -86,7 +86,7 @@ export class Invalidator {
     core.l1.clear();
     core.tags.forgetAll();
     core.markers.touchAll();
-    this.ownRecords.clear();
+    core.ownRecords.clear();
   }
 
   /** Sends what was not answered, in chunks; called when the shared tier answers again. */
@@ -120,9 +120,9 @@ export class Invalidator {
     const { core } = this;
     core.writes++;
     try {
-      const position = await this.walk(pattern);
+      const positions = await this.walk(pattern);
       this.apply({ keys: [], tags: [], pattern }, 'local');
-      return { acknowledged: true, position };
+      return { acknowledged: true, position: core.log?.positionOf(positions) ?? null };
     } catch (error) {
       core.pending.add({ keys: [], tags: [], pattern });
       this.apply({ keys: [], tags: [], pattern }, 'local');
@@ -139,17 +139,22 @@ export class Invalidator {
    * entries.
    * @throws RemoteUnavailableError
    */
-  private async walk(pattern: string): Promise<LogPosition | null> {
+  private async walk(pattern: string): Promise<readonly LogPosition[]> {
     const { remote } = this.core;
-    if (remote === null) return null;
+    if (remote === null) return [];
     const matches = globMatcher(pattern);
     for await (const keys of remote.scan(literalPrefix(pattern))) {
       const found = keys.filter((key) => !key.startsWith('#') && matches(key));
       if (found.length > 0) await remote.run((tier) => tier.invalidate({ keys: found, tags: [] }));
     }
-    const position = await remote.run((tier) => tier.invalidate({ keys: [], tags: [], pattern }));
-    this.rememberOwn(position);
-    return position;
+    const positions = await remote.run((tier) => tier.invalidate({ keys: [], tags: [], pattern }));
+    this.core.ownRecords.add(positions);
+    return positions;
+  }
+
+  /** What the shared tier has answered already. */
+  applyHere(change: Change): void {
+    this.apply(change, 'local');
   }
 
   private apply(change: Change, origin: 'local' | 'log'): void {
@@ -173,22 +178,17 @@ export class Invalidator {
         origin,
       });
   }
-
-  private rememberOwn(position: string): void {
-    if (this.ownRecords.size >= REMEMBERED_OWN_RECORDS) this.ownRecords.clear();
-    this.ownRecords.add(position);
-  }
 }
 
-function* inParts({ keys, tags, hold }: Change): Iterable<Change> {
+function* inParts({ keys, tags, hold, fenceId }: Change): Iterable<Change> {
   if (keys.length + tags.length <= RECORD_ITEMS) {
-    yield hold === undefined ? { keys, tags } : { keys, tags, hold };
+    yield { keys, tags, hold, fenceId };
     return;
   }
   for (let at = 0; at < keys.length; at += RECORD_ITEMS) {
     const end = at + RECORD_ITEMS;
-    const part = { keys: keys.slice(at, end), tags: [] };
-    yield hold === undefined ? part : { ...part, hold: { ...hold, tokens: hold.tokens.slice(at, end) } };
+    const held = hold && { ...hold, tokens: hold.tokens.slice(at, end) };
+    yield { keys: keys.slice(at, end), tags: [], hold: held, fenceId };
   }
   for (let at = 0; at < tags.length; at += RECORD_ITEMS)
     yield { keys: [], tags: tags.slice(at, at + RECORD_ITEMS) };

@@ -8,6 +8,8 @@ import type { TagState, TagTable } from './tag-table.js';
 export class Marker {
   /** Counts records that name the key, patterns, and gaps. */
   keyTouches = 0;
+  /** Everything known locally was dropped since: the data set may be another one. */
+  gapped = false;
   /** Where the tag table stood when the marker was registered. */
   readonly sequence: number;
   private readonly states: TagState[] = [];
@@ -87,8 +89,13 @@ export class MarkerTable {
     for (const key of this.byKey.keys()) if (matches(key)) this.touchKey(key);
   }
 
+  /** A gap. */
   touchAll(): void {
-    for (const key of this.byKey.keys()) this.touchKey(key);
+    for (const siblings of this.byKey.values())
+      for (const marker of siblings) {
+        marker.keyTouches++;
+        marker.gapped = true;
+      }
   }
 
   get size(): number {

@@ -1,15 +1,10 @@
-import { type CacheCore, type NamespaceCore, validUntil } from '../cache-core.js';
+import { type CacheCore, validUntil } from '../cache-core.js';
 import type { Marker } from './markers.js';
 import type { TagState } from './tag-table.js';
 
 /** A tag's known nonce, or null when it may not be relied on: unknown, the clock has stopped, strict, or bypassed. */
-function usableNonce(core: CacheCore, ns: NamespaceCore, state: TagState): string | null {
-  if (
-    ns.settings.consistency === 'strict' ||
-    core.clock.monotonic() >= validUntil(core) ||
-    core.pending.hasTag(state.tag)
-  )
-    return null;
+function usableNonce(core: CacheCore, strict: boolean, state: TagState): string | null {
+  if (strict || core.clock.monotonic() >= validUntil(core) || core.pending.hasTag(state.tag)) return null;
   return state.nonce;
 }
 
@@ -24,18 +19,18 @@ async function askNonces(core: CacheCore, marker: Marker, states: readonly TagSt
 
 /**
  * The vector of a load that is about to begin: every tag with its nonce, in hand before the load (I2).
- * Null: a tag is bypassed, so nothing may be filled. @throws RemoteUnavailableError
+ * Null: a tag is bypassed, so nothing may be filled. `strict`: every nonce is asked. @throws RemoteUnavailableError
  */
 export async function captureVector(
   core: CacheCore,
-  ns: NamespaceCore,
+  strict: boolean,
   marker: Marker,
   tags: readonly string[],
 ): Promise<string[] | null> {
   if (tags.some((tag) => core.pending.hasTag(tag))) return null;
   const states = tags.map((tag) => core.tags.state(tag));
   for (const state of states) marker.watch(state);
-  const nonces = states.map((state) => usableNonce(core, ns, state));
+  const nonces = states.map((state) => usableNonce(core, strict, state));
   const missing = states.filter((_, i) => nonces[i] === null);
   if (missing.length === 0) return nonces as string[];
   const answers = await askNonces(core, marker, missing);
@@ -49,7 +44,7 @@ export async function captureVector(
  */
 export async function vectorHolds(
   core: CacheCore,
-  ns: NamespaceCore,
+  strict: boolean,
   marker: Marker,
   tags: readonly string[],
   nonces: readonly string[],
@@ -60,7 +55,7 @@ export async function vectorHolds(
     const state = core.tags.state(tags[i]!);
     if (core.pending.hasTag(state.tag)) return false;
     marker.watch(state);
-    if (usableNonce(core, ns, state) === nonces[i]) continue;
+    if (usableNonce(core, strict, state) === nonces[i]) continue;
     doubtful.push(state);
     expected.push(nonces[i]!);
   }

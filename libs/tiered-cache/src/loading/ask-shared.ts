@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import type { CacheCore } from '../cache-core.js';
+import { believes, type CacheCore } from '../cache-core.js';
+import { RemoteUnavailableError } from '../errors.js';
 import { captureVector } from '../coherence/vectors.js';
 import { promote } from './admit.js';
 import type { Flight } from './flights.js';
@@ -32,13 +33,13 @@ export async function askShared(
   request: ReadRequest,
   onStale: (entry: StoredEntry) => void,
 ): Promise<SharedAnswer> {
-  const { ns, key } = request;
+  const { ns, key, strict } = request;
   const { leaseMs } = ns.settings;
   const remote = core.remote!;
   let rejected: { rejected: Buffer; keep: boolean } | undefined;
 
   const consider = async (raw: Buffer): Promise<StoredEntry | null> => {
-    const verdict = await judge(core, ns, flight.marker, raw);
+    const verdict = await judge(core, ns, strict, flight.marker, raw);
     if (verdict.kind === 'rejected') {
       rejected = { rejected: verdict.fingerprint, keep: false };
       return null;
@@ -55,6 +56,9 @@ export async function askShared(
     return null;
   };
 
+  const believed = believes(core, ns);
+  if (!(believed === true || (await believed)))
+    throw new RemoteUnavailableError('Nobody knows yet what the shared tier holds.');
   const raw = await remote.run((tier) => tier.get(key));
   const found = raw === null ? null : await consider(raw);
   if (found !== null) return { entry: found };
@@ -67,7 +71,7 @@ export async function askShared(
     const marker = flight.remark();
     const [acquired, nonces] = await Promise.all([
       remote.run((tier) => tier.acquire({ key, token, leaseMs, ...rejected })),
-      captureVector(core, ns, marker, flight.tags),
+      captureVector(core, strict, marker, flight.tags),
     ]);
     switch (acquired.outcome) {
       case 'granted':

@@ -1,4 +1,4 @@
-import type { CacheCore, NamespaceCore } from '../cache-core.js';
+import { believes, type CacheCore, type NamespaceCore, readsStrictly } from '../cache-core.js';
 import { captureVector } from '../coherence/vectors.js';
 import { RemoteUnavailableError } from '../errors.js';
 import type { GetOrSetOptions, ManyLoader } from '../options.js';
@@ -42,6 +42,7 @@ export class BatchRead {
   ): Promise<Map<string, unknown>> {
     checkCallOptions(options);
     const tags = tagsOfRequest(ns, options?.tags);
+    const strict = readsStrictly(this.core, ns, options?.minPosition);
     const values = new Map<string, unknown>();
     const elsewhere: Promise<void>[] = [];
     const mine: Wanted[] = [];
@@ -56,6 +57,7 @@ export class BatchRead {
         options: options as GetOrSetOptions<unknown>,
         mode,
         newerThan: -Infinity,
+        strict,
       };
       if (this.single.joins(request)) {
         const joined = this.single.read(request).then((value) => void values.set(id, value));
@@ -151,6 +153,7 @@ export class BatchRead {
     const { core } = this;
     if (mine.length === 0) return { missing: [], busy: [] };
     const { tags } = mine[0]!.flight;
+    const { strict } = mine[0]!.request;
     const bypassed = tags.some((tag) => core.pending.hasTag(tag));
     if (!ns.settings.l2 || core.remote === null || !core.remote.usable || bypassed)
       return { missing: mine, busy: [] };
@@ -159,12 +162,14 @@ export class BatchRead {
     const remote = core.remote;
     let unanswered = asked;
     try {
+      if (!(await believes(core, ns)))
+        throw new RemoteUnavailableError('Nobody knows yet what the shared tier holds.');
       const raws = await remote.run((tier) => tier.getMany(asked.map(({ flight }) => flight.key)));
       const rejected = new Map<Wanted, { rejected: Buffer; keep: boolean }>();
       const misses: Wanted[] = [];
       for (const [i, wanted] of asked.entries()) {
         const raw = raws[i] ?? null;
-        const verdict = raw === null ? null : await judge(core, ns, wanted.flight.marker, raw);
+        const verdict = raw === null ? null : await judge(core, ns, strict, wanted.flight.marker, raw);
         if (verdict?.kind === 'hit' && wanted.request.mode === 'read') {
           promote(core, ns, wanted.flight.key, wanted.flight.marker, verdict.entry);
           settle(wanted, verdict.entry.delivery, 'l2-hit');
@@ -194,7 +199,7 @@ export class BatchRead {
             })),
           ),
         ),
-        captureVector(core, ns, markers[0]!, tags),
+        captureVector(core, strict, markers[0]!, tags),
       ]);
       const busy: Wanted[] = [];
       for (const [i, wanted] of misses.entries()) {

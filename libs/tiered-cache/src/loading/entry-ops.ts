@@ -1,4 +1,4 @@
-import type { CacheCore, NamespaceCore } from '../cache-core.js';
+import { believes, type CacheCore, type NamespaceCore } from '../cache-core.js';
 import type { Marker } from '../coherence/markers.js';
 import { captureVector } from '../coherence/vectors.js';
 import type { Invalidator } from '../coherence/invalidator.js';
@@ -32,14 +32,22 @@ export class EntryOps {
   ) {}
 
   /** As `find`, for a reader: sliding entries are renewed. */
-  async lookUp(ns: NamespaceCore, keys: readonly EntryKey[]): Promise<Map<EntryKey, StoredEntry>> {
-    const found = await this.find(ns, keys);
+  async lookUp(
+    ns: NamespaceCore,
+    keys: readonly EntryKey[],
+    strict: boolean,
+  ): Promise<Map<EntryKey, StoredEntry>> {
+    const found = await this.find(ns, keys, strict);
     for (const [key, entry] of found) slideStored(this.core, ns, key, entry);
     return found;
   }
 
   /** Live entries of the shared tier among `keys`, promoted; misses and faults are simply absent. */
-  private async find(ns: NamespaceCore, keys: readonly EntryKey[]): Promise<Map<EntryKey, StoredEntry>> {
+  private async find(
+    ns: NamespaceCore,
+    keys: readonly EntryKey[],
+    strict = ns.settings.consistency === 'strict',
+  ): Promise<Map<EntryKey, StoredEntry>> {
     const { core } = this;
     const found = new Map<EntryKey, StoredEntry>();
     const asked = keys.filter((key) => !core.pending.hasKey(key));
@@ -47,12 +55,13 @@ export class EntryOps {
     const startedAt = core.clock.monotonic();
     const markers = asked.map((key) => core.markers.open(key, [ns.tag]));
     try {
+      if (!(await believes(core, ns))) return found;
       const raws = await core.remote.run(async (tier) =>
         asked.length === 1 ? [await tier.get(asked[0]!)] : tier.getMany(asked),
       );
       for (const [i, raw] of raws.entries()) {
         if (raw === null) continue;
-        const verdict = await judge(core, ns, markers[i]!, raw);
+        const verdict = await judge(core, ns, strict, markers[i]!, raw);
         if (verdict.kind !== 'hit') continue;
         found.set(asked[i]!, verdict.entry);
         promote(core, ns, asked[i]!, markers[i]!, verdict.entry);
@@ -120,7 +129,7 @@ export class EntryOps {
   ): Promise<readonly string[] | null> {
     if (!ns.settings.l2 || this.core.remote === null || marker === undefined) return [];
     try {
-      return await captureVector(this.core, ns, marker, tags);
+      return await captureVector(this.core, ns.settings.consistency === 'strict', marker, tags);
     } catch (error) {
       if (error instanceof RemoteUnavailableError) return null;
       throw error;

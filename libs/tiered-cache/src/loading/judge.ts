@@ -1,9 +1,9 @@
-import type { CacheCore, NamespaceCore } from '../cache-core.js';
+import { believes, type CacheCore, type NamespaceCore } from '../cache-core.js';
 import type { Marker } from '../coherence/markers.js';
 import { vectorHolds } from '../coherence/vectors.js';
 import type { EntryHeader } from '../codec/codec.js';
 import { decodeEntry, fingerprint } from '../codec/wire-header.js';
-import { CorruptEntryError } from '../errors.js';
+import { CorruptEntryError, RemoteUnavailableError } from '../errors.js';
 import { Delivery } from './delivery.js';
 
 /** A value of the shared tier that may be served: now, or as stale. */
@@ -22,19 +22,24 @@ export type Verdict =
 /**
  * Judges bytes read from the shared tier. Never throws at the caller for what the bytes hold; expiry compares the
  * header's wall clock with ours (freshness by time, never correctness: the one exception to I5).
- * @throws RemoteUnavailableError when a nonce had to be asked and was not answered.
+ * @throws RemoteUnavailableError when a nonce had to be asked and was not answered, or when it cannot be proved that the
+ * bytes are of the data set that this node follows.
  */
 export async function judge(
   core: CacheCore,
   ns: NamespaceCore,
+  strict: boolean,
   marker: Marker,
   raw: Buffer,
 ): Promise<Verdict> {
   try {
     const { header, payload } = decodeEntry(raw, ns.settings.schema);
     const now = core.clock.now();
-    if (now < header.staleUntil && (await vectorHolds(core, ns, marker, header.tags, header.nonces))) {
+    if (now < header.staleUntil && (await vectorHolds(core, strict, marker, header.tags, header.nonces))) {
       const delivery = Delivery.decoded({ codec: header.codec, payload }, core.codecs, ns.settings.values);
+      const believed = believes(core, ns);
+      if (!(believed === true || (await believed)) || marker.gapped)
+        throw new RemoteUnavailableError('The data set behind the connection is another one.');
       const entry = { header, delivery, payloadBytes: payload.length, fingerprint: fingerprint(raw) };
       return { kind: now < header.expires ? 'hit' : 'stale', entry };
     }

@@ -64,12 +64,12 @@ export async function loadAndStore(
  * A record named the key during the load: it was invalidated, or given another time (`touch`, `expire`), which leaves
  * the value where it is. The shared tier knows which; without its answer nothing is served (I7).
  */
-async function storedStill(core: CacheCore, { ns, key }: ReadRequest): Promise<Delivery | null> {
+async function storedStill(core: CacheCore, { ns, key, strict }: ReadRequest): Promise<Delivery | null> {
   if (!ns.settings.l2 || core.remote === null || core.pending.hasKey(key)) return null;
   const marker = core.markers.open(key, [ns.tag]);
   try {
     const raw = await core.remote.run((tier) => tier.get(key));
-    const verdict = raw === null ? null : await judge(core, ns, marker, raw);
+    const verdict = raw === null ? null : await judge(core, ns, strict, marker, raw);
     return verdict === null || verdict.kind === 'rejected' ? null : verdict.entry.delivery;
   } catch (error) {
     if (error instanceof RemoteUnavailableError) return null;
@@ -156,7 +156,7 @@ function makeEntry(
  */
 function lateTags(
   core: CacheCore,
-  { ns, options }: ReadRequest,
+  { ns, options, strict }: ReadRequest,
   marker: Marker,
   value: unknown,
   known: readonly string[],
@@ -168,8 +168,7 @@ function lateTags(
     if (!marker.watchLate(tag) || core.pending.hasTag(tag)) return null;
     const state = core.tags.state(tag);
     const provable =
-      !ns.settings.l2 ||
-      (state.nonce !== null && state.learntAt <= marker.sequence && ns.settings.consistency !== 'strict');
+      !ns.settings.l2 || (state.nonce !== null && state.learntAt <= marker.sequence && !strict);
     if (!provable) return null;
     late.push({ tag, nonce: state.nonce ?? '' });
   }
@@ -177,10 +176,10 @@ function lateTags(
 }
 
 /** Learns the nonces of tags met in a value that was not stored for want of them, so that the next load is. */
-function learnTags(core: CacheCore, { ns, key, options }: ReadRequest, value: unknown): void {
+function learnTags(core: CacheCore, { ns, key, options, strict }: ReadRequest, value: unknown): void {
   if (!ns.settings.l2 || core.remote === null || !core.remote.usable) return;
   const marker = core.markers.open(key, []);
-  captureVector(core, ns, marker, [...new Set(options!.tagsOf!(value))])
+  captureVector(core, strict, marker, [...new Set(options!.tagsOf!(value))])
     .catch(() => undefined) // Counted by the guard; the next load asks again.
     .finally(() => core.markers.close(marker));
 }

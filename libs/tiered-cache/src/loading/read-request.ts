@@ -19,6 +19,8 @@ export interface ReadRequest {
    */
   mode: 'read' | 'refresh' | 'fresh';
   newerThan: number;
+  /** Nothing known locally counts: a strict namespace, or a `minPosition` that has not been applied here yet. */
+  strict: boolean;
 }
 
 /** A stale value in hand, and until when (wall clock ms) it may be served for which reason. */

@@ -1,4 +1,4 @@
-import { type CacheCore, l1Serves, type NamespaceCore } from '../cache-core.js';
+import { type CacheCore, l1Serves } from '../cache-core.js';
 import { ReentrantLoadError, RemoteUnavailableError } from '../errors.js';
 import { type L1Node, tagsUnchanged } from '../memory/node.js';
 import type { EntryKey } from '../remote/remote-tier.js';
@@ -37,7 +37,7 @@ export class ReadThrough {
     const startedAt = this.core.clock.monotonic();
     if (request.mode === 'read') {
       const flight = this.flights.joinable(key);
-      if (flight !== undefined && !joinsSentFlights(ns)) return this.readNext(flight, request, startedAt);
+      if (flight !== undefined && !this.joinsSent(request)) return this.readNext(flight, request, startedAt);
       if (flight !== undefined) return this.join(flight, request, startedAt);
     }
     const node = request.mode === 'read' ? this.staleNode(request) : undefined;
@@ -45,9 +45,10 @@ export class ReadThrough {
   }
 
   /** Would this read join a load under way (or call through), rather than begin one? */
-  joins({ ns, key, mode }: ReadRequest): boolean {
+  joins(request: ReadRequest): boolean {
+    const { key, mode } = request;
     if (this.calling.has(key)) return true;
-    return mode === 'read' && joinsSentFlights(ns) && this.flights.joinable(key) !== undefined;
+    return mode === 'read' && this.joinsSent(request) && this.flights.joinable(key) !== undefined;
   }
 
   /** Runs the synchronous part of a loader of `keys`. */
@@ -161,6 +162,11 @@ export class ReadThrough {
     return this.launch(request, undefined, running.depth + 1);
   }
 
+  /** Without a shared tier every invalidation is local and moves the generation at once: joining is as strict as it gets. */
+  private joinsSent({ strict }: ReadRequest): boolean {
+    return !strict || this.core.remote === null;
+  }
+
   private patienceMs({ ns, options }: ReadRequest, { depth }: Flight): number {
     const hardMs = pick(options?.hardTimeout, ns.settings.hardTimeoutMs) ?? 0;
     return Math.max(ns.settings.leaseMs, hardMs) * 2 ** depth;
@@ -185,7 +191,8 @@ export class ReadThrough {
   }
 
   /** An expired L1 node that was not invalidated and may be served stale. */
-  private staleNode({ ns, key }: ReadRequest): L1Node | undefined {
+  private staleNode({ ns, key, strict }: ReadRequest): L1Node | undefined {
+    if (strict) return undefined;
     const node = this.core.l1.peek(key);
     const now = this.core.clock.monotonic();
     if (node === undefined || now >= node.staleUntil || !l1Serves(this.core, ns.settings, now))
@@ -265,9 +272,4 @@ export class ReadThrough {
   ): Promise<void> {
     await this.whileCalling([request.key], () => loadAndStore(this.core, flight, request, stale, lease));
   }
-}
-
-/** Without a shared tier every invalidation is local and moves the generation at once: joining is as strict as it gets. */
-function joinsSentFlights({ settings }: NamespaceCore): boolean {
-  return settings.consistency !== 'strict' || !settings.l2;
 }

@@ -36,7 +36,7 @@ export async function retime(
   try {
     const raw = await core.remote.run((tier) => tier.get(key));
     if (raw === null) return false;
-    const verdict = await judge(core, ns, marker, raw);
+    const verdict = await judge(core, ns, ns.settings.consistency === 'strict', marker, raw);
     if (verdict.kind !== 'hit') return false;
     const { header, fingerprint } = verdict.entry;
     const spare = header.expires === Infinity ? 0 : header.staleUntil - header.expires;
@@ -44,7 +44,10 @@ export async function retime(
     const ttl = Number.isFinite(lifeMs) ? Math.max(1, Math.ceil(lifeMs + spare)) : null;
     const next = withTimes(raw, { expires, staleUntil: expires + spare });
     const replaced = await core.remote.run((tier) => tier.replace(key, fingerprint, next, ttl));
-    if (!replaced) return false;
+    if (replaced === null) return false;
+    // What is applied here need not come back through the log, which would drop the node with the new life.
+    core.ownRecords.add(replaced);
+    core.markers.touchKey(key);
     if (node !== undefined && keepNode) retimeNode(core, key, node, lifeMs);
     else core.l1.delete(key);
     return true;

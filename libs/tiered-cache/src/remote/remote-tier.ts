@@ -40,29 +40,47 @@ export interface RemoteTier {
   /**
    * Compare-and-set without a lease, for `touch` and `expire`: replaces the value whose fingerprint (its first
    * FINGERPRINT_BYTES bytes) is `expected`, sets the new remaining life, and appends a record naming the key to the log.
+   * Resolves with its position, or null when another value is there or none.
    */
-  replace(key: EntryKey, expected: Buffer, next: Buffer, ttlMs: number | null): Promise<boolean>;
+  replace(
+    key: EntryKey,
+    expected: Buffer,
+    next: Buffer,
+    ttlMs: number | null,
+  ): Promise<readonly LogPosition[] | null>;
 
   /** NONCE: each tag's current nonce, created where absent (the winner's is answered), in order. */
   nonces(tags: readonly string[]): Promise<string[]>;
 
   /**
-   * INVALIDATE and BUMP in one: deletes values and leases of `keys`, gives every tag a new nonce, and appends one
-   * record to the log. Resolves with the record's position only when all of it was answered.
+   * INVALIDATE and BUMP in one: deletes values and leases of `keys`, gives every tag a new nonce, and appends to the
+   * log. Resolves with the positions of its records only when all of it was answered.
    */
-  invalidate(change: Invalidation): Promise<LogPosition>;
-
-  /** FENCE: nobody fills `key` until `unfence` or `ms` have passed; deletes value and lease. */
-  fence(key: EntryKey, fenceId: string, ms: number): Promise<void>;
-  unfence(key: EntryKey, fenceId: string): Promise<void>;
+  invalidate(change: Invalidation): Promise<readonly LogPosition[]>;
 
   /**
-   * One atomic look at the log from my position (inclusive). `from` null opens the log: a genesis record is made
-   * where there is none, and `position` is the newest record. Otherwise `records` are those after `from`.
-   * `lost` is true when `from` is not in the log any more or a record's `prev` does not match: everything known
-   * locally is then worthless.
+   * FENCE: nobody fills `keys` until `unfence`, an invalidation with the same id, or `ms` have passed; deletes values
+   * and leases, and appends to the log, so that L1s let go of the keys even if the writer dies right after its COMMIT.
+   * Resolves with the positions of its records.
    */
-  poll(from: LogPosition | null): Promise<LogPage>;
+  fence(keys: readonly EntryKey[], fenceId: string, ms: number): Promise<readonly LogPosition[]>;
+  unfence(keys: readonly EntryKey[], fenceId: string): Promise<void>;
+
+  /**
+   * One atomic look at the log from my cursor on (inclusive), and at the data sets behind it. `from` null opens the log:
+   * a genesis record is made where there is none, and `cursor` is at the newest record. Otherwise `records` are those
+   * after `from`. `lost` is true when `from` is not in the log any more or a record's `prev` does not match: everything
+   * known locally is then worthless. `tags`: namespaces to be looked up among the marks (see `vouch`).
+   */
+  poll(from: LogCursor | null, tags: readonly string[]): Promise<LogPage>;
+  /** Has who stands at `cursor` seen the record at `position`? */
+  reached(cursor: LogCursor, position: LogPosition): boolean;
+  /**
+   * Makes namespaces trustworthy on a data set that nobody has vouched for, since it may be older than what it replaced
+   * (failover, restart from disk): gives each tag not marked yet a new nonce, appends a record that names them, and
+   * marks them with `epoch`. False when another epoch stands behind the connection by now.
+   */
+  vouch(epoch: string, tags: readonly string[]): Promise<boolean>;
 
   /** Entry keys (values or leases) that begin with `prefix`, in batches, never twice in one batch. */
   scan(prefix: string, batch?: number): AsyncIterable<EntryKey[]>;
@@ -73,8 +91,10 @@ export const FINGERPRINT_BYTES = 32;
 
 /** `namespace:id`, already escaped; the adapter adds the prefix, hash tag and suffixes. */
 export type EntryKey = string;
-/** Opaque; ordered only by the log itself. */
+/** Where one record stands: opaque, without ',' or '@'; compared only by `reached`. */
 export type LogPosition = string;
+/** How far somebody has read: opaque. */
+export type LogCursor = string;
 
 export type RemoteState = 'idle' | 'connecting' | 'ready' | 'down' | 'stopped';
 
@@ -125,7 +145,7 @@ export interface Invalidation {
   tags: readonly string[];
   /** A glob over entry keys (`*`, `?`), carried in the record for the other nodes' L1; the adapter deletes nothing by it. */
   pattern?: string;
-  /** Removed with the keys: the fence this writer set. */
+  /** Removed from the keys: the fence that this writer set on them. */
   fenceId?: string;
   /**
    * Leaves leases behind, in the same step: one token per key, in order ('' none). Their holder fills what it wrote,
@@ -142,10 +162,12 @@ export interface LogRecord {
 }
 
 export interface LogPage {
-  /** Identity of the data set behind the connection (Redis: master_replid); another one means failover or restart. */
+  /** Identity of the data sets behind the connection (Redis: master_replid); another one means failover or restart. */
   epoch: string;
+  /** Those of the tags asked for that nobody has vouched for on this epoch. */
+  unvouched: readonly string[];
   records: readonly LogRecord[];
-  position: LogPosition;
+  cursor: LogCursor;
   /** False when there is more to read: poll again before trusting the clock. */
   complete: boolean;
   lost: boolean;

@@ -5,6 +5,7 @@ import type {
   EntryKey,
   FillRequest,
   Invalidation,
+  LogCursor,
   LogPage,
   LogPosition,
   LogRecord,
@@ -33,6 +34,8 @@ export class HubStore {
   private leases = new Map<EntryKey, Expiring<string>>();
   private fences = new Map<EntryKey, Map<string, number>>();
   private nonceOf = new Map<string, string>();
+  /** By namespace tag: the epoch that was vouched for. */
+  private marks = new Map<string, string>();
   private log: StoredRecord[] = [];
   private writes = 0;
 
@@ -79,13 +82,12 @@ export class HubStore {
     return true;
   }
 
-  replace(key: EntryKey, expected: Buffer, next: Buffer, ttlMs: number | null): boolean {
+  replace(key: EntryKey, expected: Buffer, next: Buffer, ttlMs: number | null): LogPosition | null {
     const now = this.clock.monotonic();
     const value = live(this.values, key, now);
-    if (!value || !sameFingerprint(value, expected)) return false;
+    if (!value || !sameFingerprint(value, expected)) return null;
     this.values.set(key, { held: Buffer.from(next), until: now + (ttlMs ?? Infinity) });
-    this.append({ keys: [key], tags: [] });
-    return true;
+    return this.append({ keys: [key], tags: [] });
   }
 
   nonces(tags: readonly string[]): string[] {
@@ -109,11 +111,14 @@ export class HubStore {
     return this.append({ keys: [...new Set(keys)], tags: [...new Set(tags)], pattern });
   }
 
-  fence(key: EntryKey, fenceId: string, ms: number): void {
-    this.values.delete(key);
-    this.leases.delete(key);
-    const fences = this.fences.get(key) ?? new Map<string, number>();
-    this.fences.set(key, fences.set(fenceId, this.clock.monotonic() + ms));
+  fence(keys: readonly EntryKey[], fenceId: string, ms: number): LogPosition {
+    for (const key of keys) {
+      this.values.delete(key);
+      this.leases.delete(key);
+      const fences = this.fences.get(key) ?? new Map<string, number>();
+      this.fences.set(key, fences.set(fenceId, this.clock.monotonic() + ms));
+    }
+    return this.append({ keys: [...new Set(keys)], tags: [] });
   }
 
   unfence(key: EntryKey, fenceId: string): void {
@@ -122,26 +127,35 @@ export class HubStore {
     if (fences?.size === 0) this.fences.delete(key);
   }
 
-  poll(from: LogPosition | null, epoch: string): LogPage {
+  poll(from: LogCursor | null, epoch: string, tags: readonly string[]): LogPage {
     const at = from === null ? -1 : this.log.findIndex((record) => record.position === from);
+    const unvouched = tags.filter((tag) => this.marks.get(tag) !== epoch);
     if (at < 0) {
       // Opening, or lost: either way the reader starts afresh at the newest record.
       const newest = this.log.at(-1)?.position ?? this.append({ keys: [], tags: [] });
-      return { epoch, records: [], position: newest, complete: true, lost: from !== null };
+      return { epoch, unvouched, records: [], cursor: newest, complete: true, lost: from !== null };
     }
     const page = this.log.slice(at + 1, at + 1 + this.pageSize);
     let prev = from;
     for (const record of page) {
-      if (record.prev !== prev) return { ...this.poll(null, epoch), lost: true };
+      if (record.prev !== prev) return { ...this.poll(null, epoch, tags), lost: true };
       prev = record.position;
     }
     return {
       epoch,
+      unvouched,
       records: page.map(({ position, keys, tags, pattern }) => ({ position, keys, tags, pattern })),
-      position: prev ?? this.log[at]!.position,
+      cursor: prev ?? this.log[at]!.position,
       complete: at + 1 + page.length === this.log.length,
       lost: false,
     };
+  }
+
+  vouch(epoch: string, tags: readonly string[]): true {
+    const bumped = tags.filter((tag) => this.marks.get(tag) !== epoch);
+    if (bumped.length > 0) this.invalidate({ keys: [], tags: bumped });
+    for (const tag of bumped) this.marks.set(tag, epoch);
+    return true;
   }
 
   /** Keys of live values and leases, each once. */
@@ -159,6 +173,7 @@ export class HubStore {
     this.leases.clear();
     this.fences.clear();
     this.nonceOf.clear();
+    this.marks.clear();
     this.log = [];
   }
 

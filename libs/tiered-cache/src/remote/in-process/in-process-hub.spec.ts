@@ -70,7 +70,7 @@ describe('the in-process hub', () => {
     hub.up();
     hub.liftFaults();
     await settled();
-    expect(await tier.poll(null)).toMatchObject({ lost: false });
+    expect(await tier.poll(null, [])).toMatchObject({ lost: false });
   });
 
   it('cuts off one tier and lets the others go on', async () => {
@@ -89,27 +89,27 @@ describe('the in-process hub', () => {
 
   it('can lose the answer of a command it has executed', async () => {
     const [a, b] = [await node(), await node()];
-    const from = await b.poll(null);
+    const from = await b.poll(null, []);
     const lift = hub.inject({ at: 'answer', how: 'lost', commands: ['invalidate'], tier: a });
     const lost = a.invalidate({ keys: [key], tags: [] });
     expect(await fate(lost)).toBe('pending');
     clock.advance(100);
     await expect(lost).rejects.toMatchObject(UNAVAILABLE);
-    expect((await b.poll(from.position)).records).toHaveLength(1);
+    expect((await b.poll(from.cursor, [])).records).toHaveLength(1);
     lift();
     await a.invalidate({ keys: [key], tags: [] });
   });
 
   it('can lose a command before it is executed', async () => {
     const tier = await node();
-    const from = await tier.poll(null);
+    const from = await tier.poll(null, []);
     hub.neverAnswer({ executed: false });
     const lost = tier.invalidate({ keys: [key], tags: [] });
     await settled();
     clock.advance(100);
     await expect(lost).rejects.toMatchObject(UNAVAILABLE);
     hub.liftFaults();
-    expect((await tier.poll(from.position)).records).toEqual([]);
+    expect((await tier.poll(from.cursor, [])).records).toEqual([]);
   });
 
   it('executes late what waited before it, and the lease makes a late fill harmless', async () => {
@@ -166,17 +166,17 @@ describe('the in-process hub', () => {
 
   it('restarts in a new epoch, with or without its data', async () => {
     const tier = await node();
-    const before = await tier.poll(null);
+    const before = await tier.poll(null, []);
     await tier.acquire({ key, token: 't', leaseMs: 60_000 });
     hub.restart({ keepData: true });
     await settled();
-    const kept = await tier.poll(before.position);
+    const kept = await tier.poll(before.cursor, []);
     expect(kept).toMatchObject({ lost: false, epoch: hub.epoch });
     expect(kept.epoch).not.toBe(before.epoch);
     expect(await tier.fill({ key, token: 't', value: Buffer.from('x'), ttlMs: null })).toBe(true);
     hub.restart();
     await settled();
-    expect((await tier.poll(before.position)).lost).toBe(true);
+    expect((await tier.poll(before.cursor, [])).lost).toBe(true);
     expect(await tier.get(key)).toBeNull();
     expect(tier.states.map(([state]) => state)).toEqual([
       'connecting',
@@ -197,11 +197,11 @@ describe('the in-process hub', () => {
 
   it('keeps its log within bounds', async () => {
     const tier = await node();
-    const old = await tier.poll(null);
+    const old = await tier.poll(null, []);
     for (let i = 0; i < 40; i++) await tier.invalidate({ keys: [key], tags: [] });
-    expect((await tier.poll(old.position)).lost).toBe(true);
-    const recent = await tier.poll(null);
+    expect((await tier.poll(old.cursor, [])).lost).toBe(true);
+    const recent = await tier.poll(null, []);
     for (let i = 0; i < 10; i++) await tier.invalidate({ keys: [key], tags: [] });
-    expect(await tier.poll(recent.position)).toMatchObject({ lost: false, complete: true });
+    expect(await tier.poll(recent.cursor, [])).toMatchObject({ lost: false, complete: true });
   });
 });

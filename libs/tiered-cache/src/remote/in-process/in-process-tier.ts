@@ -5,6 +5,7 @@ import type {
   EntryKey,
   FillRequest,
   Invalidation,
+  LogCursor,
   LogPage,
   LogPosition,
   RemoteDescription,
@@ -91,28 +92,45 @@ class InProcessTier implements RemoteTier, HubLink {
     return this.send('fill', (store) => requests.map((request) => store.fill(request)));
   }
 
-  replace(key: EntryKey, expected: Buffer, next: Buffer, ttlMs: number | null): Promise<boolean> {
-    return this.send('replace', (store) => store.replace(key, expected, next, ttlMs));
+  replace(
+    key: EntryKey,
+    expected: Buffer,
+    next: Buffer,
+    ttlMs: number | null,
+  ): Promise<readonly LogPosition[] | null> {
+    return this.send('replace', (store) => {
+      const position = store.replace(key, expected, next, ttlMs);
+      return position === null ? null : [position];
+    });
   }
 
   nonces(tags: readonly string[]): Promise<string[]> {
     return this.send('nonces', (store) => store.nonces(tags));
   }
 
-  invalidate(change: Invalidation): Promise<LogPosition> {
-    return this.send('invalidate', (store) => store.invalidate(change));
+  invalidate(change: Invalidation): Promise<readonly LogPosition[]> {
+    return this.send('invalidate', (store) => [store.invalidate(change)]);
   }
 
-  fence(key: EntryKey, fenceId: string, ms: number): Promise<void> {
-    return this.send('fence', (store) => store.fence(key, fenceId, ms));
+  fence(keys: readonly EntryKey[], fenceId: string, ms: number): Promise<readonly LogPosition[]> {
+    return this.send('fence', (store) => [store.fence(keys, fenceId, ms)]);
   }
 
-  unfence(key: EntryKey, fenceId: string): Promise<void> {
-    return this.send('unfence', (store) => store.unfence(key, fenceId));
+  unfence(keys: readonly EntryKey[], fenceId: string): Promise<void> {
+    return this.send('unfence', (store) => keys.forEach((key) => store.unfence(key, fenceId)));
   }
 
-  poll(from: LogPosition | null): Promise<LogPage> {
-    return this.send('poll', (store) => store.poll(from, this.hub.epoch));
+  poll(from: LogCursor | null, tags: readonly string[]): Promise<LogPage> {
+    return this.send('poll', (store) => store.poll(from, this.hub.epoch, tags));
+  }
+
+  /** Positions are handed out in order and have one length. */
+  reached(cursor: LogCursor, position: LogPosition): boolean {
+    return cursor >= position;
+  }
+
+  vouch(epoch: string, tags: readonly string[]): Promise<boolean> {
+    return this.send('vouch', (store) => epoch === this.hub.epoch && store.vouch(epoch, tags));
   }
 
   async *scan(prefix: string, batch = 500): AsyncIterable<EntryKey[]> {

@@ -6,7 +6,7 @@ export type EntrySuffix = 'v' | 'l' | 'f';
 
 /**
  * Where things stand in Redis. The braces are Redis Cluster's hash tag: the three keys of an entry share a slot, so
- * one script may touch them all. Namespace names begin with a letter, so `#tag` and `#log` meet no entry.
+ * one script may touch them all. Namespace names begin with a letter, so `#tag`, `#log` and `#ok` meet no entry.
  */
 export class RedisKeys {
   private readonly head: string;
@@ -27,6 +27,11 @@ export class RedisKeys {
   /** The invalidation log of one shard; a standalone server has one. */
   log(shard = 0): string {
     return `${this.head}#log:${shard}}`;
+  }
+
+  /** By namespace tag: the data set that was vouched for. */
+  marks(): string {
+    return `${this.head}#ok}`;
   }
 
   /** Glob for SCAN over values and leases of entry keys that begin with `prefix`. */

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import { RemoteUnavailableError } from '../../errors.js';
-import type { LogPage, LogPosition, LogRecord } from '../remote-tier.js';
+import type { LogCursor, LogPage, LogPosition, LogRecord } from '../remote-tier.js';
 
 /** An entry as XRANGE answers it: id, then fields and values in turn. */
 type StreamEntry = [id: string, fields: string[]];
@@ -14,38 +14,60 @@ export class RedisLogReader {
   /** Records per page: halved when a page does not arrive in time, so that a slow line still catches up. */
   private pageSize = MOST_RECORDS;
 
-  constructor(private readonly key: string) {}
+  constructor(
+    private readonly key: string,
+    private readonly marksKey: string,
+  ) {}
 
-  /** The records after `from`. One MULTI: the epoch and the records are of the same instant. */
-  async read(client: Redis, from: LogPosition): Promise<LogPage> {
+  /** The records after `from`. One MULTI: the epoch, the marks and the records are of the same instant. */
+  async read(client: Redis, from: LogCursor, tags: readonly string[]): Promise<LogPage> {
     if (!POSITION.test(from)) from = '0-0'; // no record has it: lost
     const count = this.pageSize + 1;
-    const answers = await client
-      .multi()
-      .info('replication')
-      .xrange(this.key, from, '+', 'COUNT', count)
-      .exec()
-      .catch((error: unknown) => {
-        this.pageSize = Math.max(LEAST_RECORDS, this.pageSize >> 1);
-        throw error;
-      });
+    const transaction = client.multi().info('replication').xrange(this.key, from, '+', 'COUNT', count);
+    if (tags.length > 0) transaction.hmget(this.marksKey, ...tags);
+    const answers = await transaction.exec().catch((error: unknown) => {
+      this.pageSize = Math.max(LEAST_RECORDS, this.pageSize >> 1);
+      throw error;
+    });
     this.pageSize = Math.min(MOST_RECORDS, this.pageSize * 2);
-    const [info, range] = answers ?? [];
-    const error = info?.[0] ?? range?.[0];
+    const [info, range, marked] = answers ?? [];
+    const error = info?.[0] ?? range?.[0] ?? marked?.[0];
     if (error) throw error;
-    const epoch = /^master_replid:(\w+)/m.exec(String(info?.[1]))?.[1];
-    if (!epoch) throw new RemoteUnavailableError('INFO replication shows no master_replid');
+    const epoch = epochOf(String(info?.[1]));
+    const marks = (marked?.[1] ?? []) as (string | null)[];
+    const unvouched = tags.filter((_, i) => marks[i] !== epoch);
     const entries = range?.[1] as StreamEntry[];
     const records = chained(from, entries);
-    if (!records) return { epoch, records: [], position: from, complete: true, lost: true };
+    if (!records) return { epoch, unvouched, records: [], cursor: from, complete: true, lost: true };
     return {
       epoch,
+      unvouched,
       records,
-      position: records.at(-1)?.position ?? from,
+      cursor: records.at(-1)?.position ?? from,
       complete: entries.length < count,
       lost: false,
     };
   }
+}
+
+/**
+ * The identity of the data set, from INFO replication. @throws RemoteUnavailableError on a replica: what it holds may be
+ * older than what was answered, and a demoted master still holds what its successor never had.
+ */
+export function epochOf(info: string): string {
+  const role = /^role:(\w+)/m.exec(info)?.[1];
+  if (role !== 'master')
+    throw new RemoteUnavailableError(`The server is no master (role: ${role ?? 'unknown'})`);
+  const epoch = /^master_replid:(\w+)/m.exec(info)?.[1];
+  if (!epoch) throw new RemoteUnavailableError('INFO replication shows no master_replid');
+  return epoch;
+}
+
+/** Stream ids, `ms-seq`, in the order of the stream. */
+export function compareIds(a: string, b: string): number {
+  const [aMs = 0, aSeq = 0] = a.split('-').map(Number);
+  const [bMs = 0, bSeq = 0] = b.split('-').map(Number);
+  return aMs - bMs || aSeq - bSeq;
 }
 
 /** The fields of a record's names, for the scripts: '' where there are none. */

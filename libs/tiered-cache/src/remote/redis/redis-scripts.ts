@@ -69,14 +69,13 @@ return 0
 
 /**
  * KEYS: value, log. ARGV: expected fingerprint, bytes, life in ms ('' for ever), log length, keys of the record.
- * Returns 1 replaced and logged, 0 another value or none. Slots: standalone only, because of the log.
+ * Returns the record's id, or 0: another value or none. Slots: standalone only, because of the log.
  */
 const REPLACE = `${APPEND}
 local value = redis.call('GET', KEYS[1])
 if not value or string.sub(value, 1, 32) ~= ARGV[1] then return 0 end
 if ARGV[3] == '' then redis.call('SET', KEYS[1], ARGV[2]) else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
-append(KEYS[2], ARGV[4], ARGV[5], '', '')
-return 1
+return append(KEYS[2], ARGV[4], ARGV[5], '', '')
 `;
 
 /**
@@ -125,13 +124,38 @@ end
 return append(KEYS[1], ARGV[1], ARGV[4], ARGV[5], ARGV[6])
 `;
 
-/** KEYS: value, lease, fences. ARGV: fence id, ms. Slot: the entry's. */
-const FENCE = `${NOW}
-redis.call('DEL', KEYS[1], KEYS[2])
+/**
+ * KEYS: log, then per key value, lease and fences. ARGV: log length, fence id, ms, keys of the record. Returns the
+ * record's id. Slots: standalone only.
+ */
+const FENCE = `${NOW}${APPEND}
 local at = now()
-redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', string.format('%.0f', at))
-redis.call('ZADD', KEYS[3], string.format('%.0f', at + ARGV[2]), ARGV[1])
-if redis.call('PTTL', KEYS[3]) < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[3], ARGV[2]) end
+for i = 2, #KEYS, 3 do
+  redis.call('DEL', KEYS[i], KEYS[i + 1])
+  redis.call('ZREMRANGEBYSCORE', KEYS[i + 2], '-inf', string.format('%.0f', at))
+  redis.call('ZADD', KEYS[i + 2], string.format('%.0f', at + ARGV[3]), ARGV[2])
+  if redis.call('PTTL', KEYS[i + 2]) < tonumber(ARGV[3]) then redis.call('PEXPIRE', KEYS[i + 2], ARGV[3]) end
+end
+return append(KEYS[1], ARGV[1], ARGV[4], '', '')
+`;
+
+/**
+ * KEYS: marks, log, then a nonce per tag. ARGV: epoch, log length, tags, then a fresh nonce per tag.
+ * Returns 1 vouched for, 0 another data set. The marks are a hash of tags with the epoch vouched for. Slots: standalone only.
+ */
+const VOUCH = `${APPEND}
+local info = redis.call('INFO', 'replication')
+if not string.find(info, 'master_replid:' .. ARGV[1], 1, true) then return 0 end
+local tags = cjson.decode(ARGV[3])
+local bumped = {}
+for i, tag in ipairs(tags) do
+  if redis.call('HGET', KEYS[1], tag) ~= ARGV[1] then
+    redis.call('SET', KEYS[2 + i], ARGV[3 + i], 'EX', ${NONCE_TTL_S})
+    redis.call('HSET', KEYS[1], tag, ARGV[1])
+    bumped[#bumped + 1] = tag
+  end
+end
+if #bumped > 0 then append(KEYS[2], ARGV[2], '', cjson.encode(bumped), '') end
 return 1
 `;
 
@@ -152,6 +176,7 @@ export const SCRIPTS = {
   strataInvalidate: INVALIDATE,
   strataFence: FENCE,
   strataOpen: OPEN,
+  strataVouch: VOUCH,
 } as const;
 
 export type ScriptName = keyof typeof SCRIPTS;

@@ -6,6 +6,7 @@ import type {
   EntryKey,
   FillRequest,
   Invalidation,
+  LogCursor,
   LogPage,
   LogPosition,
   RemoteDescription,
@@ -19,7 +20,7 @@ import { RedisConnection } from './redis-connection.js';
 import { unavailable, withoutCommand } from './redis-errors.js';
 import { pickInfo } from './redis-info.js';
 import { RedisKeys } from './redis-keys.js';
-import { encodeNames, RedisLogReader } from './redis-log.js';
+import { compareIds, encodeNames, RedisLogReader } from './redis-log.js';
 import { type RedisTierOptions, type ResolvedRedisOptions, resolveRedisOptions } from './redis-options.js';
 import { runScript, runScripts, type ScriptCall, type ScriptName } from './redis-scripts.js';
 import { BLOCK_MS, RedisWaker } from './redis-waker.js';
@@ -63,7 +64,7 @@ class RedisTier implements RemoteTier {
 
   constructor(private readonly options: ResolvedRedisOptions) {
     this.keys = new RedisKeys(options.prefix);
-    this.log = new RedisLogReader(this.keys.log());
+    this.log = new RedisLogReader(this.keys.log(), this.keys.marks());
     this.commands = new RedisConnection('commands', options, options.commandTimeoutMs, {
       ready: () => this.become('ready'),
       down: (reason) => this.become('down', reason),
@@ -150,12 +151,17 @@ class RedisTier implements RemoteTier {
     });
   }
 
-  async replace(key: EntryKey, expected: Buffer, next: Buffer, ttlMs: number | null): Promise<boolean> {
+  async replace(
+    key: EntryKey,
+    expected: Buffer,
+    next: Buffer,
+    ttlMs: number | null,
+  ): Promise<readonly LogPosition[] | null> {
     const answer = await this.script('strataReplace', {
       keys: [this.keys.entry(key, 'v'), this.keys.log()],
       args: [fingerprint(expected), next, px(ttlMs), this.options.logMaxLength, encodeNames([key])],
     });
-    return answer === 1;
+    return answer === 0 ? null : [String(answer)];
   }
 
   async nonces(tags: readonly string[]): Promise<string[]> {
@@ -168,13 +174,13 @@ class RedisTier implements RemoteTier {
   }
 
   /** Many keys and tags go in several scripts, one record each; the last one carries the pattern. */
-  async invalidate({ keys, tags, pattern, fenceId = '', hold }: Invalidation): Promise<LogPosition> {
+  async invalidate({ keys, tags, pattern, fenceId = '', hold }: Invalidation): Promise<LogPosition[]> {
     const items = [
       ...new Map(keys.map((key, i) => [key, { key, tag: undefined, token: hold?.tokens[i] ?? '' }])).values(),
       ...[...new Set(tags)].map((tag) => ({ key: undefined, tag, token: '' })),
     ];
     const parts = items.length > 0 ? [...chunks(items, CHUNK)] : [[]];
-    let position: LogPosition = '';
+    const positions: LogPosition[] = [];
     for (const [i, part] of parts.entries()) {
       const partKeys = part.flatMap(({ key }) => (key === undefined ? [] : [key]));
       const partTags = part.flatMap(({ tag }) => (tag === undefined ? [] : [tag]));
@@ -197,25 +203,47 @@ class RedisTier implements RemoteTier {
           ...partTags.map(freshNonce),
         ],
       });
-      position = String(answer);
+      positions.push(String(answer));
     }
-    return position;
+    return positions;
   }
 
-  async fence(key: EntryKey, fenceId: string, ms: number): Promise<void> {
-    await this.script('strataFence', { keys: this.entryKeys(key), args: [fenceId, px(ms)] });
+  async fence(keys: readonly EntryKey[], fenceId: string, ms: number): Promise<LogPosition[]> {
+    const positions: LogPosition[] = [];
+    for (const part of chunks([...new Set(keys)], CHUNK)) {
+      const answer = await this.script('strataFence', {
+        keys: [this.keys.log(), ...part.flatMap((key) => this.entryKeys(key))],
+        args: [this.options.logMaxLength, fenceId, px(ms), encodeNames(part)],
+      });
+      positions.push(String(answer));
+    }
+    return positions;
   }
 
-  async unfence(key: EntryKey, fenceId: string): Promise<void> {
-    await this.commands.run((client) => client.zrem(this.keys.entry(key, 'f'), fenceId));
+  async unfence(keys: readonly EntryKey[], fenceId: string): Promise<void> {
+    await Promise.all(
+      keys.map((key) => this.commands.run((client) => client.zrem(this.keys.entry(key, 'f'), fenceId))),
+    );
   }
 
-  async poll(from: LogPosition | null): Promise<LogPage> {
+  reached(cursor: LogCursor, position: LogPosition): boolean {
+    return compareIds(cursor, position) >= 0;
+  }
+
+  async vouch(epoch: string, tags: readonly string[]): Promise<boolean> {
+    const answer = await this.script('strataVouch', {
+      keys: [this.keys.marks(), this.keys.log(), ...tags.map((tag) => this.keys.nonce(tag))],
+      args: [epoch, this.options.logMaxLength, encodeNames(tags), ...tags.map(freshNonce)],
+    });
+    return answer === 1;
+  }
+
+  async poll(from: LogCursor | null, tags: readonly string[]): Promise<LogPage> {
     const since =
       from ??
       String(await this.script('strataOpen', { keys: [this.keys.log()], args: [this.options.logMaxLength] }));
-    const page = await this.commands.run((client) => this.log.read(client, since));
-    if (!page.lost) this.waker.polledTo(page.position);
+    const page = await this.commands.run((client) => this.log.read(client, since, tags));
+    if (!page.lost) this.waker.polledTo(page.cursor);
     if (from !== null) return page;
     // Nothing is known yet, so what was appended since the opening has nothing to say; a log that went away
     // in that instant must not look open.
