@@ -1,0 +1,3 @@
+export async function runMutants() {
+  throw new Error('not yet');
+}

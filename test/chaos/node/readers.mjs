@@ -1,0 +1,124 @@
+/** Readers by key, by tag-dependent aggregate and in batches, on hot and on cold keys. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { KIND, SPACE, nowNs } from '../records.mjs';
+import { groupTag } from './cache.mjs';
+import { LoadFailed } from './loaders.mjs';
+
+const LOOPS = 4;
+const L1_READS_AT_ONCE = 4;
+const STOP_WITHIN_MS = 15_000;
+
+export class Readers {
+  #node;
+  #running = false;
+  #loops = [];
+  /** What each loop waits for: for the report when one hangs. */
+  #waiting = new Map();
+
+  constructor(node) {
+    this.#node = node;
+  }
+
+  start() {
+    if (this.#running) return;
+    this.#running = true;
+    this.#loops = Array.from({ length: LOOPS }, (_, index) => this.#loop(index));
+  }
+
+  async stop() {
+    this.#running = false;
+    const late = sleep(STOP_WITHIN_MS, 'late', { ref: false });
+    if ((await Promise.race([Promise.all(this.#loops), late])) === 'late')
+      for (const what of this.#waiting.values()) this.#node.fail('read', new Error(`${what} never returned`));
+  }
+
+  /** A read that demands what a writer on another node has written. */
+  async demanded({ key, version, position, space }) {
+    await this.#single(space, key, version, { minPosition: position });
+  }
+
+  async #loop(index) {
+    const { random } = this.#node;
+    while (this.#running) {
+      const [what, read] = this.#choose();
+      this.#waiting.set(index, what);
+      try {
+        await read();
+      } catch (error) {
+        if (!(error instanceof LoadFailed)) this.#node.fail(what, error);
+      }
+      this.#waiting.delete(index);
+      // Not faster than this: an event loop that is starved by its own load shows as staleness of the judge.
+      await sleep(random.integer(1, 3));
+    }
+  }
+
+  #choose() {
+    const { random, config } = this.#node;
+    const key = this.#key();
+    const x = random.next();
+    if (x < 0.45)
+      return [
+        `items:${key}`,
+        async () => {
+          for (let i = 0; i < L1_READS_AT_ONCE; i++) await this.#single('items', this.#key());
+        },
+      ];
+    if (x < 0.6) return [`strict:${key}`, () => this.#single('strict', key)];
+    if (x < 0.75) return ['groups', () => this.#group('groups', random.integer(0, config.groups - 1))];
+    if (x < 0.82) return ['sgroups', () => this.#group('sgroups', random.integer(0, config.groups - 1))];
+    if (x < 0.9) return [`late:${key}`, () => this.#late(key)];
+    const keys = [...new Set(Array.from({ length: 8 }, () => this.#key()))];
+    const space = random.chance(0.7) ? 'items' : 'strict';
+    return [`${space}:${keys}`, () => this.#batch(space, keys)];
+  }
+
+  #key() {
+    const { random, config } = this.#node;
+    return random.chance(0.5) ? random.integer(1, config.hot) : random.integer(1, config.keys);
+  }
+
+  async #single(space, key, demanded = -1, options = undefined) {
+    const { cache, loaders, records } = this.#node;
+    const load = loaders.one(space);
+    const call = nowNs();
+    const row = await cache.getOrSet(space, String(key), () => load(key), options);
+    records.add(KIND.READ, key, call, nowNs(), row.v, row.w, SPACE[space], demanded);
+  }
+
+  /** A row that only its group's tag invalidates, and the group is known only once it is loaded. */
+  async #late(key) {
+    const { cache, loaders, records } = this.#node;
+    const load = loaders.one('late');
+    const call = nowNs();
+    const row = await cache.getOrSet('late', String(key), () => load(key), {
+      tagsOf: (value) => [groupTag(value.grp)],
+    });
+    records.add(KIND.READ, key, call, nowNs(), row.v, row.w, SPACE.late);
+  }
+
+  async #group(space, group) {
+    const { cache, loaders, records } = this.#node;
+    const load = loaders.group(space);
+    const call = nowNs();
+    const rows = await cache.getOrSet(space, String(group), () => load(group), { tags: [groupTag(group)] });
+    const ret = nowNs();
+    rows.forEach(({ id, v, w }, i) =>
+      records.add(i === 0 ? KIND.READ : KIND.READ_MORE, id, call, ret, v, w, SPACE[space]),
+    );
+  }
+
+  async #batch(space, keys) {
+    const { cache, loaders, records } = this.#node;
+    const call = nowNs();
+    const rows = await cache
+      .namespace(space)
+      .getOrSetMany(keys.map(String), (ids) => loaders.many(space, ids.map(Number)));
+    const ret = nowNs();
+    for (const key of keys) {
+      const row = rows.get(String(key));
+      if (!row) throw new Error(`a batch answered nothing for ${space}:${key}`);
+      records.add(KIND.READ, key, call, ret, row.v, row.w, SPACE[space]);
+    }
+  }
+}

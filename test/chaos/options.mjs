@@ -1,0 +1,49 @@
+/** The command line. */
+import { parseArgs } from 'node:util';
+
+const USAGE = `node test/chaos/main.mjs [options]
+  --seconds N     each row is under load for N / 2 seconds, at least for one round of its fault (default 60)
+  --json FILE     writes the rows there
+  --seed N        replays the choices of a run (default: a new one, which is printed)
+  --faults a,b,c  only these
+  --topology T    standalone, sentinel, cluster or all (default all)
+  --nodes N       application processes (default 3)
+  --bound MS      the staleness bound (default 500)
+  --mix N         so many rows of random mixtures per topology (default 2)
+  --mutants [a,b] switches off one guard after the other: each must be noticed
+  --short         a round for CI: a few faults, 3 seconds each`;
+
+export function parseOptions(argv) {
+  // `--mutants` stands alone or before names.
+  const args = argv.map((arg, i) =>
+    arg === '--mutants' && (argv[i + 1] === undefined || argv[i + 1].startsWith('--')) ? '--mutants=all' : arg,
+  );
+  const text = { type: 'string' };
+  const { values } = parseArgs({
+    args,
+    options: {
+      ...{ seconds: text, json: text, seed: text, faults: text, topology: text, nodes: text, bound: text, mix: text },
+      ...{ mutants: text, short: { type: 'boolean' }, help: { type: 'boolean' } },
+    },
+  });
+  if (values.help) return { help: USAGE };
+  const number = (name, otherwise, least) => {
+    if (values[name] === undefined) return otherwise;
+    const value = Number(values[name]);
+    if (!(value >= least)) throw new Error(`--${name} ${values[name]}: a number from ${least}\n${USAGE}`);
+    return value;
+  };
+  const names = (value) => (value === undefined || value === 'all' ? undefined : value.split(','));
+  return {
+    seconds: number('seconds', values.short ? 6 : 60, 1),
+    json: values.json,
+    seed: number('seed', Math.floor(Math.random() * 2 ** 31), 0),
+    faults: names(values.faults),
+    topologies: names(values.topology),
+    nodes: number('nodes', 3, 1),
+    boundMs: number('bound', 500, 50),
+    mix: number('mix', values.short ? 1 : 2, 0),
+    mutants: values.mutants === undefined ? undefined : (names(values.mutants) ?? 'all'),
+    short: values.short ?? false,
+  };
+}

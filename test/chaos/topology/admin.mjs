@@ -1,0 +1,13 @@
+/** A client for one errand, past the proxies. */
+import { Redis } from 'ioredis';
+
+export async function withClient(address, use) {
+  const client = new Redis({ ...address, lazyConnect: true, maxRetriesPerRequest: 0, retryStrategy: null });
+  client.on('error', () => undefined); // the command's rejection says it
+  try {
+    await client.connect();
+    return await use(client);
+  } finally {
+    client.disconnect();
+  }
+}
