@@ -12,9 +12,13 @@ import { UnavailableError } from './unavailable.mjs';
 
 export { createDatabase } from './database.mjs';
 export { maskUrl } from './mask.mjs';
-export { freePort, isPortFree } from './ports.mjs';
+export { freeClusterPort, freePort, isPortFree } from './ports.mjs';
 export { startPostgres } from './postgres.mjs';
 export { startRedis } from './redis.mjs';
+export { startCluster } from './redis-cluster.mjs';
+export { startReplicated } from './redis-replicated.mjs';
+export { startRedisWithTls } from './redis-tls.mjs';
+export { makeCertificates } from './certificates.mjs';
 export { sweep } from './run-folder.mjs';
 export { UnavailableError } from './unavailable.mjs';
 

@@ -7,6 +7,7 @@ import { createServer } from 'node:net';
  */
 const LOWEST = 20_000;
 const HIGHEST = 32_000;
+const BUS = 10_000;
 const handedOut = new Set();
 
 /** Whether a server could listen on 127.0.0.1:port now. */
@@ -29,4 +30,20 @@ export async function freePort() {
     }
   }
   throw new Error(`no free port found on 127.0.0.1 between ${LOWEST} and ${HIGHEST}`);
+}
+
+/**
+ * A port whose successor by 10,000, where Redis Cluster puts its bus, is free as well, and below the range of
+ * outgoing connections too.
+ */
+export async function freeClusterPort() {
+  for (let attempt = 0; attempt < 200; attempt += 1) {
+    const port = LOWEST + Math.floor(Math.random() * (HIGHEST - BUS - LOWEST));
+    if (handedOut.has(port) || handedOut.has(port + BUS)) continue;
+    if ((await isPortFree(port)) && (await isPortFree(port + BUS))) {
+      handedOut.add(port).add(port + BUS);
+      return port;
+    }
+  }
+  throw new Error(`no free port found on 127.0.0.1 between ${LOWEST} and ${HIGHEST - BUS} with its bus port`);
 }

@@ -6,7 +6,7 @@ import { createRedisTier } from '../../libs/tiered-cache/src/remote/redis/redis-
 import type { RedisTierOptions } from '../../libs/tiered-cache/src/remote/redis/redis-options.js';
 import { until } from '../conformance/until.js';
 import { describeWithRedis } from '../support/services.js';
-import { lossyProxy } from './lossy-proxy.js';
+import { startProxy } from '../support/tcp-proxy.mjs';
 
 const TIMEOUT = 250;
 /** What a busy machine may add. */
@@ -330,8 +330,8 @@ describeWithRedis('redis tier, when things break', () => {
     });
 
     it('a fill that arrives after its caller gave up changes nothing when the key was invalidated meanwhile', async () => {
-      const proxy = await lossyProxy(server.port);
-      cleanups.push(() => proxy.close());
+      const proxy = await startProxy({ to: server.port });
+      cleanups.push(() => proxy.stop());
       const { tier: slow } = await ready({ url: proxy.url });
       const { tier: other } = await ready();
       expect(await slow.acquire({ key, token: 't', leaseMs: 60_000 })).toEqual({ outcome: 'granted' });
@@ -354,8 +354,8 @@ describeWithRedis('redis tier, when things break', () => {
     });
 
     it('an invalidation that arrives late is in the log all the same', async () => {
-      const proxy = await lossyProxy(server.port);
-      cleanups.push(() => proxy.close());
+      const proxy = await startProxy({ to: server.port });
+      cleanups.push(() => proxy.stop());
       const { tier: slow } = await ready({ url: proxy.url });
       const { tier: other } = await ready();
       const from = await other.poll(null, []);
@@ -366,10 +366,10 @@ describeWithRedis('redis tier, when things break', () => {
     });
 
     it('a line that went dead without a word is replaced', async () => {
-      const proxy = await lossyProxy(server.port);
-      cleanups.push(() => proxy.close());
+      const proxy = await startProxy({ to: server.port });
+      cleanups.push(() => proxy.stop());
       const { tier } = await ready({ url: proxy.url });
-      proxy.blackhole();
+      proxy.silence();
       await until(
         () =>
           tier.get(key).then(
