@@ -732,7 +732,7 @@ export function describeRemoteTier(
         await tier.acquire({ key: 'userspace:1', token: newToken(), leaseMs: 60_000 });
         await tier.acquire({ key: 'users*:1', token: newToken(), leaseMs: 60_000 });
         await tier.nonces(['users:1']);
-        await tier.fence('users:fenced', 'f', 60_000);
+        await tier.fence(['users:fenced'], 'f', 60_000);
         await tier.invalidate({ keys: [], tags: [] });
         for (const other of [longer, inner]) {
           const token = newToken();

@@ -1,4 +1,4 @@
-import { BOUND, closeFleets, fleet, type Fleet } from '../../../../test/support/fleet.js';
+import { BOUND, closeFleets, fleet, type Fleet, stateOf } from '../../../../test/support/fleet.js';
 import { settle } from '../../../../test/support/virtual-clock.js';
 
 afterEach(closeFleets);
@@ -100,16 +100,18 @@ describe('the validity clock', () => {
     expect(await nodes[1]!.get('items', 'a')).toBe('new');
   });
 
-  it('ends what is known of tags with it: an entry of the shared tier is asked for its tags again', async () => {
+  it('ends what is known of tags with it: the shared tier is believed again when the log has been read', async () => {
     const { nodes, hub, tiers, clock } = await fleet({ nodes: 2, hub: { commandTimeoutMs: 60_000 } });
     await nodes[1]!.getOrSet('items', 'a', () => 'old', { tags: ['t'] });
     hub.inject({ at: 'request', how: 'held', commands: ['poll'], tier: tiers[1]! });
     await nodes[0]!.deleteByTag('t');
     await clock.pass(BOUND + 1);
     expect(nodes[1]!.health()).toMatchObject({ circuit: 'closed', l1: { serving: false } });
-    expect(await nodes[1]!.get('items', 'a')).toBeUndefined();
+    const reading = nodes[1]!.get('items', 'a');
+    expect(await stateOf(reading)).toMatchObject({ pending: true });
     hub.liftFaults();
     await clock.pass(1);
+    expect(await reading).toBeUndefined();
   });
 
   it('joins no flight older than the bound while it stands still', async () => {

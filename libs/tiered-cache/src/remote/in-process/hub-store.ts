@@ -22,6 +22,16 @@ interface StoredRecord extends LogRecord {
   prev: LogPosition | null;
 }
 
+/** All that one data set holds. */
+export interface HubContent {
+  values: Map<EntryKey, Expiring<Buffer>>;
+  leases: Map<EntryKey, Expiring<string>>;
+  fences: Map<EntryKey, Map<string, number>>;
+  nonceOf: Map<string, string>;
+  marks: Map<string, string>;
+  log: StoredRecord[];
+}
+
 /** Writes between two walks that throw out what has expired. */
 const SWEEP_EVERY = 2_000;
 
@@ -175,6 +185,26 @@ export class HubStore {
     this.nonceOf.clear();
     this.marks.clear();
     this.log = [];
+  }
+
+  /** What a replica has. */
+  copy(): HubContent {
+    const { values, leases, nonceOf, marks, log } = this;
+    const fences = [...this.fences].map(([key, ids]) => [key, new Map(ids)] as const);
+    return {
+      values: new Map(values),
+      leases: new Map(leases),
+      fences: new Map(fences),
+      nonceOf: new Map(nonceOf),
+      marks: new Map(marks),
+      log: [...log],
+    };
+  }
+
+  /** Goes on with what a replica had; undefined: with nothing. */
+  restore(content: HubContent | undefined): void {
+    this.flush();
+    if (content !== undefined) Object.assign(this, content);
   }
 
   /** Keeps the newest `keep` records. */

@@ -107,6 +107,21 @@ export class InProcessHub {
     if (wasUp) this.up();
   }
 
+  /**
+   * A replica that has copied everything up to now. The returned function promotes it: what was written since is lost,
+   * and the data set has another epoch. Connections are cut and come back, unless `silently`.
+   */
+  replica(): (options?: { silently?: boolean }) => void {
+    const copies = new Map([...this.stores].map(([prefix, store]) => [prefix, store.copy()]));
+    return ({ silently = false } = {}) => {
+      const wasUp = this.isUp;
+      if (!silently) this.down('failover');
+      for (const [prefix, store] of this.stores) store.restore(copies.get(prefix));
+      this.currentEpoch = `epoch-${this.unique()}`;
+      if (wasUp && !silently) this.up();
+    };
+  }
+
   /** Puts a fault on the wire; the returned function lifts it. */
   inject(fault: HubFault): () => void {
     return this.faults.inject(fault);
