@@ -3,6 +3,7 @@ import { backoff, protocolSettings, resolveRedisOptions, type RedisTierOptions }
 import { createRedisTier } from './redis-tier.js';
 
 const resolve = (options: Partial<RedisTierOptions>) => resolveRedisOptions({ prefix: 'p', ...options });
+const sentinel = { sentinels: [{ host: 's1', port: 26_380 }, { host: 's2' }], sentinelName: 'main' };
 
 describe('options of the Redis tier', () => {
   it('have defaults', () => {
@@ -26,6 +27,42 @@ describe('options of the Redis tier', () => {
     expect(resolve({ url }).connection).toMatchObject(connection);
   });
 
+  it('find a master by its sentinels, whose credentials and TLS are their own', () => {
+    const { endpoint, connection } = resolve({
+      ...sentinel,
+      username: 'app',
+      password: 'pw',
+      db: 2,
+      tls: true,
+      sentinelUsername: 'watch',
+      sentinelPassword: 'other',
+      sentinelTls: { ca: 'PEM' },
+    });
+    expect(endpoint).toBe('sentinel main');
+    expect(connection).toMatchObject({
+      sentinels: [
+        { host: 's1', port: 26_380 },
+        { host: 's2', port: 26_379 },
+      ],
+      name: 'main',
+      role: 'master',
+      db: 2,
+      username: 'app',
+      password: 'pw',
+      tls: {},
+      enableTLSForSentinelMode: true,
+      sentinelUsername: 'watch',
+      sentinelPassword: 'other',
+      sentinelTLS: { ca: 'PEM' },
+      failoverDetector: true,
+      sentinelCommandTimeout: 1_000,
+    });
+    expect(connection).not.toHaveProperty('host');
+    const plain = resolve(sentinel).connection;
+    expect(plain).not.toHaveProperty('tls');
+    expect(plain).not.toHaveProperty('sentinelTLS');
+  });
+
   it.each<[string, Partial<RedisTierOptions>]>([
     ['redis.prefix', { prefix: '' }],
     ['redis.prefix', { prefix: 'a/b' }],
@@ -44,6 +81,18 @@ describe('options of the Redis tier', () => {
     ['redis.logMaxLength', { logMaxLength: 10 }],
     ['redis.tls', { tls: 'yes' as never }],
     ['redis.client', { client: {} as never }],
+    ['redis.url', { ...sentinel, url: 'redis://h' }],
+    ['redis.host', { ...sentinel, host: 'h' }],
+    ['redis.port', { ...sentinel, port: 6_379 }],
+    ['redis.db', { ...sentinel, db: -1 }],
+    ['redis.sentinels', { ...sentinel, sentinels: [] }],
+    ['redis.sentinels', { ...sentinel, sentinels: 'h:26379' as never }],
+    ['redis.sentinels[1]', { ...sentinel, sentinels: [{ host: 's' }, { port: 1 } as never] }],
+    ['redis.sentinels[0].port', { ...sentinel, sentinels: [{ host: 's', port: 0 }] }],
+    ['redis.sentinelName', { sentinels: [{ host: 's' }] }],
+    ['redis.sentinelName', { sentinelName: 'main' }],
+    ['redis.sentinelTls', { ...sentinel, sentinelTls: 'yes' as never }],
+    ['redis.sentinelUsername', { ...sentinel, sentinelUsername: 1 as never }],
   ])('refuse a wrong %s, naming it', (option, options) => {
     expect(() => createRedisTier({ prefix: 'p', ...options })).toThrow(
       expect.objectContaining({
@@ -60,6 +109,9 @@ describe('options of the Redis tier', () => {
     { url: 'redis://h', password: 'hunter2' },
     { password: ['hunter2'] as never },
     { password: 'hunter2', port: -1 },
+    { sentinelPassword: 'hunter2' },
+    { ...sentinel, url: 'redis://:hunter2@h' },
+    { ...sentinel, sentinelPassword: ['hunter2'] as never },
   ])('never show a password in an error: %#', (options) => {
     let thrown: unknown;
     try {

@@ -2,9 +2,11 @@ import type { Redis, RedisOptions } from 'ioredis';
 import { type Duration, durationMs } from '../../duration.js';
 import { InvalidOptionsError } from '../../errors.js';
 import { wantsReconnect } from './redis-errors.js';
+import { checkInteger, checkText, credentials, tlsOptions, type TlsOptions } from './redis-option-checks.js';
+import { sentinelConnection, type SentinelOptions } from './redis-sentinel.js';
 
-/** Options of the Redis tier. Either `url` or host, port and so on. */
-export interface RedisTierOptions {
+/** Options of the Redis tier. Either `url`, or host, port and so on, or `sentinels` and a name. */
+export interface RedisTierOptions extends SentinelOptions {
   /** First part of every key: letters, digits, `_ . - :`. Caches of one prefix share entries and log. */
   prefix: string;
   /** `redis://[user[:password]@]host[:port][/db]`, `rediss://` for TLS. */
@@ -19,7 +21,7 @@ export interface RedisTierOptions {
   /** Default 0. */
   db?: number;
   /** True, or options of tls.connect. */
-  tls?: boolean | NonNullable<RedisOptions['tls']>;
+  tls?: boolean | TlsOptions;
   /** Longest wait for an answer; 10 ms to 60 s. Default 250 ms. */
   commandTimeout?: Duration;
   /** Longest wait for a connection; 10 ms to 60 s. Default 1 s. */
@@ -35,7 +37,7 @@ export interface RedisTierOptions {
 
 export interface ResolvedRedisOptions {
   prefix: string;
-  /** host:port. */
+  /** host:port, or `sentinel <name>`. */
   endpoint: string;
   connection: RedisOptions;
   commandTimeoutMs: number;
@@ -57,14 +59,15 @@ export function resolveRedisOptions(options: RedisTierOptions): ResolvedRedisOpt
     );
   if (client !== undefined && typeof client !== 'function')
     throw new InvalidOptionsError('redis.client', client, 'a function that returns an ioredis client');
-  integer('redis.logMaxLength', logMaxLength, 100, 100_000_000);
-  const connection = { ...address(options), ...tlsOf(options) };
+  checkInteger('redis.logMaxLength', logMaxLength, 100, 100_000_000);
+  const connectTimeoutMs = span('redis.connectTimeout', options.connectTimeout ?? 1_000);
+  const { endpoint, connection } = sentinelConnection(options, connectTimeoutMs) ?? oneServer(options);
   return {
     prefix,
-    endpoint: `${connection.host}:${connection.port}`,
-    connection,
+    endpoint,
+    connection: { ...connection, ...tlsOf(options) },
     commandTimeoutMs: span('redis.commandTimeout', options.commandTimeout ?? 250),
-    connectTimeoutMs: span('redis.connectTimeout', options.connectTimeout ?? 1_000),
+    connectTimeoutMs,
     logMaxLength,
     client,
   };
@@ -107,6 +110,11 @@ export function backoff(attempt: number): number {
   return Math.round(ceiling * (0.5 + Math.random() / 2));
 }
 
+function oneServer(options: RedisTierOptions): { endpoint: string; connection: RedisOptions } {
+  const connection = address(options);
+  return { endpoint: `${connection.host}:${connection.port}`, connection };
+}
+
 function address(options: RedisTierOptions): RedisOptions & { host: string; port: number } {
   const { url, host = 'localhost', port = 6379, username, password, db = 0 } = options;
   if (url !== undefined) {
@@ -121,12 +129,10 @@ function address(options: RedisTierOptions): RedisOptions & { host: string; port
   }
   if (typeof host !== 'string' || host === '')
     throw new InvalidOptionsError('redis.host', host, 'a host name or address');
-  integer('redis.port', port, 1, 65_535);
-  integer('redis.db', db, 0, 1_000_000);
-  if (username !== undefined && typeof username !== 'string')
-    throw new InvalidOptionsError('redis.username', username, 'a string');
-  if (password !== undefined && typeof password !== 'string')
-    throw new InvalidOptionsError('redis.password', '***', 'a string');
+  checkInteger('redis.port', port, 1, 65_535);
+  checkInteger('redis.db', db, 0, 1_000_000);
+  checkText('redis.username', username);
+  checkText('redis.password', password);
   return { host, port, db, ...credentials(username, password) };
 }
 
@@ -150,20 +156,9 @@ function fromUrl(url: unknown): RedisOptions & { host: string; port: number } {
   }
 }
 
-function credentials(username?: string, password?: string): RedisOptions {
-  return { ...(username ? { username } : {}), ...(password ? { password } : {}) };
-}
-
 function tlsOf({ tls, url }: RedisTierOptions): RedisOptions {
-  if (tls !== undefined && typeof tls !== 'boolean' && (typeof tls !== 'object' || tls === null))
-    throw new InvalidOptionsError('redis.tls', tls, 'true, false, or options of tls.connect');
-  if (typeof tls === 'object') return { tls };
-  return tls === true || url?.startsWith('rediss:') ? { tls: {} } : {};
-}
-
-function integer(option: string, value: unknown, least: number, most: number): void {
-  if (!Number.isInteger(value) || (value as number) < least || (value as number) > most)
-    throw new InvalidOptionsError(option, value, `an integer from ${least} to ${most}`);
+  const options = tlsOptions('redis.tls', tls) ?? (url?.startsWith('rediss:') ? {} : undefined);
+  return options ? { tls: options } : {};
 }
 
 function span(option: string, value: unknown): number {
