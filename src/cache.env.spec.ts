@@ -63,8 +63,49 @@ describe('cacheOptionsFromEnv', () => {
     expect(url({ REDIS_URL: 'rediss://u:p@cache/1', ...extra })).toBe('rediss://u:p@cache/1');
   });
 
+  it('reads sentinels, whose credentials and TLS are their own', () => {
+    expect(
+      cacheOptionsFromEnv({
+        CACHE_REDIS_SENTINELS: 'one:26380, two ,[::1]:26381',
+        CACHE_REDIS_SENTINEL_NAME: 'main',
+        CACHE_REDIS_SENTINEL_USERNAME: 'watch',
+        CACHE_REDIS_SENTINEL_PASSWORD: ' other ',
+        CACHE_REDIS_SENTINEL_TLS: '1',
+        REDIS_PASSWORD: 'pw',
+        REDIS_TLS: 'true',
+      }).redis,
+    ).toEqual({
+      sentinels: [{ host: 'one', port: 26_380 }, { host: 'two' }, { host: '::1', port: 26_381 }],
+      sentinelName: 'main',
+      sentinelUsername: 'watch',
+      sentinelPassword: ' other ',
+      sentinelTls: true,
+      password: 'pw',
+      tls: true,
+    });
+  });
+
+  it('refuses sentinels beside another address, or such as are none', () => {
+    const sentinels = { CACHE_REDIS_SENTINELS: 'one', CACHE_REDIS_SENTINEL_NAME: 'main' };
+    for (const [name, value] of [
+      ['REDIS_URL', 'redis://:secret@h'],
+      ['REDIS_HOST', 'h'],
+      ['REDIS_PORT', '1'],
+    ] as const) {
+      expect(() => cacheOptionsFromEnv({ ...sentinels, [name]: value })).toThrow(name);
+      expect(() => cacheOptionsFromEnv({ ...sentinels, [name]: value })).not.toThrow(/secret/);
+    }
+    for (const list of ['one:x', 'one,,two', 'redis://one', '::1'])
+      expect(() => cacheOptionsFromEnv({ CACHE_REDIS_SENTINELS: list })).toThrow('host:port');
+  });
+
   it('is accepted by the engine', async () => {
-    for (const env of [{}, { REDIS_URL: 'redis://cache:7000', REDIS_PASSWORD: 'a/b@c' }, { REDIS_HOST: 'h' }])
+    for (const env of [
+      {},
+      { REDIS_URL: 'redis://cache:7000', REDIS_PASSWORD: 'a/b@c' },
+      { REDIS_HOST: 'h' },
+      { CACHE_REDIS_SENTINELS: 'one,two', CACHE_REDIS_SENTINEL_NAME: 'main' },
+    ])
       await new TieredCache(engineOptions(resolveCacheOptions(cacheOptionsFromEnv(env)))).close();
   });
 

@@ -37,6 +37,11 @@ export const CACHE_ENV: readonly CacheEnvVariable[] = [
   variable('REDIS_PASSWORD', 'text', '', 'password; REDIS_URL wins if it holds one'),
   variable('REDIS_DB', 'number', '0', 'database; REDIS_URL wins if it names one'),
   variable('REDIS_TLS', 'boolean', 'false', 'TLS without rediss://'),
+  variable('CACHE_REDIS_SENTINELS', 'list', '', 'host:port,host:port instead of REDIS_URL and REDIS_HOST'),
+  variable('CACHE_REDIS_SENTINEL_NAME', 'text', '', 'what the sentinels call the master'),
+  variable('CACHE_REDIS_SENTINEL_USERNAME', 'text', '', 'ACL user on the sentinels'),
+  variable('CACHE_REDIS_SENTINEL_PASSWORD', 'text', '', 'password of the sentinels'),
+  variable('CACHE_REDIS_SENTINEL_TLS', 'boolean', 'false', 'TLS to the sentinels; REDIS_TLS is for the servers they name'), // prettier-ignore
   variable('CACHE_PREFIX', 'text', CACHE_DEFAULTS.prefix, 'first part of every key in the shared tier'),
   variable('CACHE_TTL_SHORT', 'seconds', '300', 'TTL profile: 5 minutes'),
   variable('CACHE_TTL_MEDIUM', 'seconds', '1800', 'TTL profile: 30 minutes; the default TTL'),
@@ -100,8 +105,9 @@ function redisFromEnv(env: Env): RedisOptions | null {
   const tls = flag(env, 'REDIS_TLS');
   const commandTimeout = whole(env, 'CACHE_COMMAND_TIMEOUT_MS', 10, 60_000);
   const connectTimeout = whole(env, 'CACHE_CONNECT_TIMEOUT_MS', 10, 60_000);
-  if (url === undefined && host === undefined) return null;
-  const options: RedisOptions = {};
+  const sentinels = sentinelsFromEnv(env);
+  if (url === undefined && host === undefined && sentinels === null) return null;
+  const options: RedisOptions = { ...sentinels };
   if (url !== undefined) options.url = completeUrl(url, { username, password, db });
   else {
     set(options, 'host', host);
@@ -113,6 +119,28 @@ function redisFromEnv(env: Env): RedisOptions | null {
   if (tls === true) options.tls = true;
   set(options, 'commandTimeout', commandTimeout);
   set(options, 'connectTimeout', connectTimeout);
+  return options;
+}
+
+/** Null when CACHE_REDIS_SENTINELS is absent; the others count only beside it. */
+function sentinelsFromEnv(env: Env): RedisOptions | null {
+  const list = text(env, 'CACHE_REDIS_SENTINELS');
+  if (list === undefined) return null;
+  for (const name of ['REDIS_URL', 'REDIS_HOST', 'REDIS_PORT'])
+    if (text(env, name) !== undefined)
+      throw new InvalidOptionsError(name, '(not shown)', 'not beside CACHE_REDIS_SENTINELS');
+  const sentinels = list.split(',').map((one) => {
+    const [, v6, name, port] = /^(?:\[([^\]\s]+)\]|([^\s:[\]]+))(?::(\d{1,5}))?$/.exec(one.trim()) ?? [];
+    const host = v6 ?? name;
+    if (host === undefined)
+      throw new InvalidOptionsError('CACHE_REDIS_SENTINELS', list, 'host:port,host:port');
+    return { host, ...(port !== undefined && { port: Number(port) }) };
+  });
+  const options: RedisOptions = { sentinels };
+  set(options, 'sentinelName', text(env, 'CACHE_REDIS_SENTINEL_NAME'));
+  set(options, 'sentinelUsername', text(env, 'CACHE_REDIS_SENTINEL_USERNAME'));
+  set(options, 'sentinelPassword', env['CACHE_REDIS_SENTINEL_PASSWORD'] || undefined);
+  if (flag(env, 'CACHE_REDIS_SENTINEL_TLS') === true) options.sentinelTls = true;
   return options;
 }
 
