@@ -79,6 +79,27 @@ describe('a failover that loses the last writes', () => {
     expect(await reading).toBe('new');
   });
 
+  it('does not answer with what arrives after the clock has run out, until the log has been read once more', async () => {
+    const { nodes, hub, clock } = await fleet({ nodes: 1, hub: { commandTimeoutMs: 60_000 } });
+    const source = new Source({ a: 'old' });
+    await nodes[0]!.getOrSet('items', 'a', source.load, { tags: ['t'] });
+    const promote = hub.replica();
+    source.values.set('a', 'new');
+    await nodes[0]!.delete('items', 'a');
+    const lift = hub.inject({ at: 'request', how: 'held', commands: ['poll'] });
+    await clock.pass(BOUND / 2);
+    const arrive = hub.inject({ at: 'request', how: 'held', commands: ['get'] });
+    const reading = nodes[0]!.getOrSet('items', 'a', source.load, { tags: ['t'] });
+    await clock.pass(1);
+    promote({ silently: true });
+    await clock.pass(BOUND);
+    arrive();
+    expect(await stateOf(reading)).toMatchObject({ pending: true });
+    lift();
+    await clock.pass(1);
+    expect(await reading).toBe('new');
+  });
+
   it('stores nothing and believes nothing while nobody can vouch for the new data set, and says so', async () => {
     const { nodes, hub, clock } = await fleet({ nodes: 2 });
     const source = new Source({ a: 'old' });

@@ -144,6 +144,18 @@ describe('invalidation', () => {
     await running;
   });
 
+  it('by pattern finds what was filled behind the walk', async () => {
+    const { nodes, tiers } = await fleet({ nodes: 2, namespaces: NAMESPACES });
+    await nodes[1]!.getOrSet('prices', 'BTC', () => 'old');
+    const [tier] = tiers;
+    const scan = tier!.scan.bind(tier);
+    let walks = 0;
+    // As SCAN may: the key was a lease where the cursor had not been yet, and became a value where it had been.
+    tier!.scan = (prefix) => (++walks === 1 ? nothing() : scan(prefix));
+    await nodes[0]!.invalidate({ patterns: ['prices:*'] });
+    expect(await nodes[0]!.getOrSet('prices', 'BTC', () => 'new')).toBe('new');
+  });
+
   it('by pattern drops this process’s own copies even when the shared tier does not answer', async () => {
     const { nodes, hub, clock } = await fleet({ namespaces: NAMESPACES });
     const notes = nodes[0]!.namespace('notes');
@@ -195,3 +207,5 @@ describe('invalidation', () => {
     await other.close();
   });
 });
+
+async function* nothing(): AsyncGenerator<never> {}

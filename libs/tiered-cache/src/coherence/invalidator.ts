@@ -136,17 +136,19 @@ export class Invalidator {
 
   /**
    * Deletes what matches from the shared tier; the record carries the pattern for the L1s. Locks (`#lock:...`) are no
-   * entries.
+   * entries. Walks twice: a load that fills during the first walk moves from lease to value, perhaps behind the cursor.
+   * What is still to be filled after that was loaded after the call.
    * @throws RemoteUnavailableError
    */
   private async walk(pattern: string): Promise<readonly LogPosition[]> {
     const { remote } = this.core;
     if (remote === null) return [];
     const matches = globMatcher(pattern);
-    for await (const keys of remote.scan(literalPrefix(pattern))) {
-      const found = keys.filter((key) => !key.startsWith('#') && matches(key));
-      if (found.length > 0) await remote.run((tier) => tier.invalidate({ keys: found, tags: [] }));
-    }
+    for (let walk = 1; walk <= 2; walk++)
+      for await (const keys of remote.scan(literalPrefix(pattern))) {
+        const found = keys.filter((key) => !key.startsWith('#') && matches(key));
+        if (found.length > 0) await remote.run((tier) => tier.invalidate({ keys: found, tags: [] }));
+      }
     const positions = await remote.run((tier) => tier.invalidate({ keys: [], tags: [], pattern }));
     this.core.ownRecords.add(positions);
     return positions;

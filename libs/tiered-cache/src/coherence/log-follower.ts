@@ -142,7 +142,6 @@ export class LogFollower {
       // Another data set behind the connection: what was read from the old one proves nothing about this one.
       const first = this.epoch === null;
       this.epoch = page.epoch;
-      this.vouched.clear();
       if (!first || this.cursor !== null) return this.startOver('epoch');
     }
     if (page.lost) return this.startOver('lost');

@@ -20,8 +20,18 @@ export class RedisKeys {
     return `${this.head}${key}}:${suffix}`;
   }
 
+  /** Value, lease, fences. */
+  entryKeys(key: EntryKey): string[] {
+    return [this.entry(key, 'v'), this.entry(key, 'l'), this.entry(key, 'f')];
+  }
+
   nonce(tag: string): string {
     return `${this.head}#tag:${escapeTag(tag)}}:n`;
+  }
+
+  /** Channel that says that something was appended; used on a cluster. */
+  wakes(): string {
+    return `${this.head}#wake}`;
   }
 
   /** The invalidation log of one shard; a standalone server has one. */

@@ -3,16 +3,28 @@ import { RemoteUnavailableError } from '../../errors.js';
 import type { LogCursor, LogPage, LogPosition, LogRecord } from '../remote-tier.js';
 
 /** An entry as XRANGE answers it: id, then fields and values in turn. */
-type StreamEntry = [id: string, fields: string[]];
+export type StreamEntry = [id: string, fields: string[]];
 
 const POSITION = /^\d+-\d+$/;
 const MOST_RECORDS = 500;
 const LEAST_RECORDS = 10;
 
+/** Records per page: halved when a page does not arrive in time, so that a slow line still catches up. */
+export class PageSize {
+  now = MOST_RECORDS;
+
+  arrived(): void {
+    this.now = Math.min(MOST_RECORDS, this.now * 2);
+  }
+
+  failed(): void {
+    this.now = Math.max(LEAST_RECORDS, this.now >> 1);
+  }
+}
+
 /** Reads the invalidation log, a page at a time, together with the identity of the data set it stands in. */
 export class RedisLogReader {
-  /** Records per page: halved when a page does not arrive in time, so that a slow line still catches up. */
-  private pageSize = MOST_RECORDS;
+  private readonly pageSize = new PageSize();
 
   constructor(
     private readonly key: string,
@@ -21,15 +33,15 @@ export class RedisLogReader {
 
   /** The records after `from`. One MULTI: the epoch, the marks and the records are of the same instant. */
   async read(client: Redis, from: LogCursor, tags: readonly string[]): Promise<LogPage> {
-    if (!POSITION.test(from)) from = '0-0'; // no record has it: lost
-    const count = this.pageSize + 1;
+    if (!isStreamId(from)) from = '0-0'; // no record has it: lost
+    const count = this.pageSize.now + 1;
     const transaction = client.multi().info('replication').xrange(this.key, from, '+', 'COUNT', count);
     if (tags.length > 0) transaction.hmget(this.marksKey, ...tags);
     const answers = await transaction.exec().catch((error: unknown) => {
-      this.pageSize = Math.max(LEAST_RECORDS, this.pageSize >> 1);
+      this.pageSize.failed();
       throw error;
     });
-    this.pageSize = Math.min(MOST_RECORDS, this.pageSize * 2);
+    this.pageSize.arrived();
     const [info, range, marked] = answers ?? [];
     const error = info?.[0] ?? range?.[0] ?? marked?.[0];
     if (error) throw error;
@@ -63,6 +75,10 @@ export function epochOf(info: string): string {
   return epoch;
 }
 
+export function isStreamId(text: string): boolean {
+  return POSITION.test(text);
+}
+
 /** Stream ids, `ms-seq`, in the order of the stream. */
 export function compareIds(a: string, b: string): number {
   const [aMs = 0, aSeq = 0] = a.split('-').map(Number);
@@ -76,7 +92,7 @@ export function encodeNames(names: readonly string[]): string {
 }
 
 /** The records after `from`, or null when the chain from `from` on is broken or not of our making. */
-function chained(from: LogPosition, entries: readonly StreamEntry[]): LogRecord[] | null {
+export function chained(from: LogPosition, entries: readonly StreamEntry[]): LogRecord[] | null {
   if (entries[0]?.[0] !== from) return null;
   const records: LogRecord[] = [];
   let prev = from;

@@ -20,6 +20,16 @@ local function fenced(f)
 end
 `;
 
+/** Adds a fence with its end, and forgets those that have ended. */
+const STAND = `${NOW}
+local function stand(f, id, ms)
+  local at = now()
+  redis.call('ZREMRANGEBYSCORE', f, '-inf', string.format('%.0f', at))
+  redis.call('ZADD', f, string.format('%.0f', at + ms), id)
+  if redis.call('PTTL', f) < tonumber(ms) then redis.call('PEXPIRE', f, ms) end
+end
+`;
+
 /** Appends a record that names its predecessor: a reader whose chain does not close has missed something. */
 const APPEND = `
 local function append(log, maxlen, keys, tags, pattern)
@@ -82,7 +92,7 @@ return append(KEYS[2], ARGV[4], ARGV[5], '', '')
  * Seconds that a nonce outlives its last question or invalidation: tags that nobody uses any more do not pile up. One
  * that ends earlier than its entries makes them misses (absence never permits), so it may be any length.
  */
-const NONCE_TTL_S = 30 * 86_400;
+export const NONCE_TTL_S = 30 * 86_400;
 
 /** KEYS: nonces. ARGV: a fresh one for each. Returns those that stand, in order. Slots: group by slot on a cluster. */
 const NONCE = `
@@ -128,13 +138,10 @@ return append(KEYS[1], ARGV[1], ARGV[4], ARGV[5], ARGV[6])
  * KEYS: log, then per key value, lease and fences. ARGV: log length, fence id, ms, keys of the record. Returns the
  * record's id. Slots: standalone only.
  */
-const FENCE = `${NOW}${APPEND}
-local at = now()
+const FENCE = `${STAND}${APPEND}
 for i = 2, #KEYS, 3 do
   redis.call('DEL', KEYS[i], KEYS[i + 1])
-  redis.call('ZREMRANGEBYSCORE', KEYS[i + 2], '-inf', string.format('%.0f', at))
-  redis.call('ZADD', KEYS[i + 2], string.format('%.0f', at + ARGV[3]), ARGV[2])
-  if redis.call('PTTL', KEYS[i + 2]) < tonumber(ARGV[3]) then redis.call('PEXPIRE', KEYS[i + 2], ARGV[3]) end
+  stand(KEYS[i + 2], ARGV[2], ARGV[3])
 end
 return append(KEYS[1], ARGV[1], ARGV[4], '', '')
 `;
@@ -166,6 +173,55 @@ if last[1] then return last[1][1] end
 return append(KEYS[1], ARGV[1], '', '', '')
 `;
 
+/**
+ * INVALIDATE of one entry, where the log is elsewhere (cluster). KEYS: value, lease, fences. ARGV: fence id or '', token
+ * ('' leaves no lease), lease ms. Returns 1. Slot: the entry's.
+ */
+const DROP = `
+if ARGV[2] == '' then
+  redis.call('DEL', KEYS[1], KEYS[2])
+else
+  redis.call('DEL', KEYS[1])
+  redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
+end
+if ARGV[1] ~= '' then redis.call('ZREM', KEYS[3], ARGV[1]) end
+return 1
+`;
+
+/** FENCE of one entry (cluster). KEYS: value, lease, fences. ARGV: fence id, ms. Returns 1. Slot: the entry's. */
+const FENCE_ENTRY = `${STAND}
+stand(KEYS[3], ARGV[1], ARGV[2])
+redis.call('DEL', KEYS[1], KEYS[2])
+return 1
+`;
+
+/** The first half of it: a script of one key runs in a slot that is moving, too. KEYS: fences. ARGV and slot as above. */
+const STAND_ONLY = `${STAND}
+stand(KEYS[1], ARGV[1], ARGV[2])
+return 1
+`;
+
+/**
+ * REPLACE without the log (cluster). KEYS: value. ARGV: expected fingerprint, bytes, life in ms ('' for ever).
+ * Returns 1 replaced, 0 another value or none. Slot: the entry's.
+ */
+const SWAP = `
+local value = redis.call('GET', KEYS[1])
+if not value or string.sub(value, 1, 32) ~= ARGV[1] then return 0 end
+if ARGV[3] == '' then redis.call('SET', KEYS[1], ARGV[2]) else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
+return 1
+`;
+
+/**
+ * Appends what was invalidated elsewhere (cluster), and wakes who listens. KEYS: log. ARGV: log length, the record's
+ * keys, tags and pattern, channel. Returns the record's id. Slot: the log's.
+ */
+const RECORD = `${APPEND}
+local id = append(KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4])
+redis.call('PUBLISH', ARGV[5], id)
+return id
+`;
+
 /** By the name under which they are registered with ioredis (which sends EVALSHA and falls back to EVAL). */
 export const SCRIPTS = {
   strataAcquire: ACQUIRE,
@@ -177,6 +233,11 @@ export const SCRIPTS = {
   strataFence: FENCE,
   strataOpen: OPEN,
   strataVouch: VOUCH,
+  strataDrop: DROP,
+  strataFenceEntry: FENCE_ENTRY,
+  strataStand: STAND_ONLY,
+  strataSwap: SWAP,
+  strataRecord: RECORD,
 } as const;
 
 export type ScriptName = keyof typeof SCRIPTS;

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import type { Redis, RedisOptions } from 'ioredis';
 import type {
   Acquired,
@@ -14,8 +13,19 @@ import type {
   RemoteState,
   RemoteTier,
 } from '../remote-tier.js';
-import { FINGERPRINT_BYTES } from '../remote-tier.js';
 import { chunks } from './chunks.js';
+import {
+  acquireCall,
+  acquired,
+  argBytes,
+  CHUNK,
+  CHUNK_BYTES,
+  fillCall,
+  fingerprint,
+  freshNonce,
+  px,
+  take,
+} from './redis-arguments.js';
 import { RedisConnection } from './redis-connection.js';
 import { unavailable, withoutCommand } from './redis-errors.js';
 import { pickInfo } from './redis-info.js';
@@ -25,11 +35,6 @@ import { type RedisTierOptions, type ResolvedRedisOptions, resolveRedisOptions }
 import { runScript, runScripts, type ScriptCall, type ScriptName } from './redis-scripts.js';
 import { BLOCK_MS, RedisWaker } from './redis-waker.js';
 import { TickBatch } from './tick-batch.js';
-
-/** Keys per command: a script of so many keeps the server busy for well under a millisecond or two. */
-const CHUNK = 256;
-/** Bytes of values per write. */
-const CHUNK_BYTES = 4 * 1024 * 1024;
 
 /**
  * The shared tier on Redis (standalone). Nothing is loaded or opened before `start()`, which needs the package ioredis.
@@ -212,7 +217,7 @@ class RedisTier implements RemoteTier {
     const positions: LogPosition[] = [];
     for (const part of chunks([...new Set(keys)], CHUNK)) {
       const answer = await this.script('strataFence', {
-        keys: [this.keys.log(), ...part.flatMap((key) => this.entryKeys(key))],
+        keys: [this.keys.log(), ...part.flatMap((key) => this.keys.entryKeys(key))],
         args: [this.options.logMaxLength, fenceId, px(ms), encodeNames(part)],
       });
       positions.push(String(answer));
@@ -287,37 +292,25 @@ class RedisTier implements RemoteTier {
   }
 
   private async acquireOne(request: AcquireRequest): Promise<Acquired> {
-    return acquired(await this.script('strataAcquire', this.acquireCall(request)));
+    return acquired(await this.script('strataAcquire', acquireCall(this.keys, request)));
   }
 
   private async acquireAll(requests: readonly AcquireRequest[]): Promise<(Acquired | Error)[]> {
-    const calls = requests.map((request) => this.acquireCall(request));
+    const calls = requests.map((request) => acquireCall(this.keys, request));
     return (await this.scripts('strataAcquire', calls)).map((answer) =>
       answer instanceof Error ? answer : acquired(answer),
     );
   }
 
-  private acquireCall({ key, token, leaseMs, rejected, keep }: AcquireRequest): ScriptCall {
-    const mode = rejected ? (keep ? 'keep' : 'delete') : '';
-    return {
-      keys: this.entryKeys(key),
-      args: [token, px(leaseMs), mode, rejected ? fingerprint(rejected) : ''],
-    };
-  }
-
   private async fillOne(request: FillRequest): Promise<boolean> {
-    return (await this.script('strataFill', this.fillCall(request))) === 1;
+    return (await this.script('strataFill', fillCall(this.keys, request))) === 1;
   }
 
   private async fillAll(requests: readonly FillRequest[]): Promise<(boolean | Error)[]> {
-    const calls = requests.map((request) => this.fillCall(request));
+    const calls = requests.map((request) => fillCall(this.keys, request));
     return (await this.scripts('strataFill', calls)).map((answer) =>
       answer instanceof Error ? answer : answer === 1,
     );
-  }
-
-  private fillCall({ key, token, value, ttlMs }: FillRequest): ScriptCall {
-    return { keys: this.entryKeys(key), args: [token, value, px(ttlMs)] };
   }
 
   private script(name: ScriptName, call: ScriptCall): Promise<unknown> {
@@ -338,47 +331,10 @@ class RedisTier implements RemoteTier {
     return answers;
   }
 
-  private entryKeys(key: EntryKey): string[] {
-    return [this.keys.entry(key, 'v'), this.keys.entry(key, 'l'), this.keys.entry(key, 'f')];
-  }
-
   private become(state: RemoteState, reason?: string): void {
     if (this.current === 'stopped' || (this.current === state && this.reason === reason)) return;
     this.current = state;
     this.reason = reason;
     this.listener?.stateChanged(state, reason);
   }
-}
-
-function acquired(answer: unknown): Acquired {
-  if (Buffer.isBuffer(answer)) return { outcome: 'value', value: answer };
-  return { outcome: answer === 1 ? 'granted' : answer === 2 ? 'busy' : 'fenced' };
-}
-
-function argBytes({ args }: ScriptCall): number {
-  return args.reduce<number>((sum, arg) => sum + (typeof arg === 'number' ? 8 : arg.length), 0);
-}
-
-function fingerprint(value: Buffer): Buffer {
-  return value.subarray(0, FINGERPRINT_BYTES);
-}
-
-/** Milliseconds as Redis wants them: whole, at least one; '' lives for ever. */
-function px(ms: number | null): string {
-  return ms === null || ms === Infinity ? '' : String(Math.max(1, Math.round(ms)));
-}
-
-/** 96 random bits: two invalidations never give a tag the same identity. */
-function freshNonce(): string {
-  return randomBytes(12).toString('base64url');
-}
-
-function take<T>(from: Set<T>, most: number): T[] {
-  const taken: T[] = [];
-  for (const item of from) {
-    if (taken.length === most) break;
-    taken.push(item);
-    from.delete(item);
-  }
-  return taken;
 }
