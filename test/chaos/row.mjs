@@ -106,7 +106,7 @@ async function verdict({ options, fleet, database, audits, recoveries, boundMs, 
   if (fault.oneLoadPerInvalidation)
     for (const { space, id, loads, invalidations } of entries)
       if (loads > 1 + invalidations)
-        violations.add('C5', { why: `${loads} loads of ${space}:${id} for ${invalidations} invalidations` });
+        violations.add('C5', { space, key: id, why: `${loads} loads of ${space}:${id} for ${invalidations} invalidations` });
   const sum = (name) => processes.reduce((total, { stats }) => total + (stats?.[name] ?? 0), 0);
   const { staleness } = checked;
   return {

@@ -1,14 +1,36 @@
 /** All faults, and which rows a run has. */
+import { pgTerminate, refusedCommit } from './database.mjs';
+import { lineDelay, lineDrop, lineHalfOpen } from './lines.mjs';
+import { mixture } from './mix.mjs';
+import { loopBlock, nodeKillCommit, nodeKillLoad, nodeStop, wallClock } from './nodes.mjs';
 import { none } from './none.mjs';
+import { clientKill, clientPause, debugSleep, evictions, flushAll, logTrim, scriptFlush } from './redis-commands.mjs';
 import { redisKill, redisStop } from './redis-process.mjs';
+import { TOPOLOGIES } from '../topology/index.mjs';
 
-export const FAULTS = [none, redisKill, redisStop];
+export const FAULTS = [
+  ...[none, redisKill, redisStop, nodeKillCommit, nodeKillLoad, nodeStop, loopBlock, wallClock],
+  ...[clientKill, clientPause, debugSleep, flushAll, scriptFlush, evictions, logTrim],
+  ...[lineDelay, lineDrop, lineHalfOpen, pgTerminate, refusedCommit],
+];
 
-export function plan({ faults, topologies = ['standalone'] }) {
+const SHORT = ['none', 'redis-kill', 'node-kill-commit', 'line-half-open'];
+
+/** @returns the rows: `{ topology, fault }[]`; throws for a name that there is not. */
+export function plan({ faults, topologies = Object.keys(TOPOLOGIES), mix, short }) {
   const known = new Map(FAULTS.map((fault) => [fault.name, fault]));
-  for (const name of faults ?? []) if (!known.has(name)) throw new Error(`no such fault: ${name} (${[...known.keys()].join(', ')})`);
-  const chosen = faults ? faults.map((name) => known.get(name)) : FAULTS;
+  for (let i = 1; i <= mix; i++) known.set(`mix-${i}`, mixture(i));
+  for (const [list, all] of [
+    [faults, known],
+    [topologies, new Map(Object.entries(TOPOLOGIES))],
+  ])
+    for (const name of list ?? [])
+      if (!all.has(name)) throw new Error(`there is no ${name}; there are ${[...all.keys()].join(', ')}`);
+  const names = faults ?? (short ? [...SHORT, ...[...known.keys()].filter((name) => name.startsWith('mix-'))] : [...known.keys()]);
   return topologies.flatMap((topology) =>
-    chosen.filter((fault) => !fault.topologies || fault.topologies.includes(topology)).map((fault) => ({ topology, fault })),
+    names
+      .map((name) => known.get(name))
+      .filter((fault) => !fault.topologies || fault.topologies.includes(topology))
+      .map((fault) => ({ topology, fault })),
   );
 }

@@ -1,0 +1,96 @@
+/** What an administrator, or another tenant, can do to a running Redis. */
+
+const logKeys = async (client) => (await client.keys('*#log*')).filter((key) => key.includes('#log'));
+
+export const clientKill = {
+  name: 'client-kill',
+  async run({ topology, random, sleep }) {
+    for (let i = random.integer(1, 6); i > 0; i--) {
+      const type = random.pick(['normal', 'normal', 'pubsub']);
+      await topology.admin((client) => client.client('KILL', 'TYPE', type, 'SKIPME', 'yes'));
+      await sleep(random.between(0, 300));
+    }
+  },
+};
+
+export const clientPause = {
+  name: 'client-pause',
+  async run({ topology, random, sleep, boundMs }) {
+    const ms = Math.round(random.between(boundMs / 4, 3 * boundMs));
+    await topology.admin((client) => client.client('PAUSE', ms, random.pick(['ALL', 'WRITE'])));
+    await sleep(ms + 20);
+  },
+};
+
+export const debugSleep = {
+  name: 'debug-sleep',
+  async run({ topology, random, boundMs }) {
+    const seconds = random.between(boundMs / 4, 3 * boundMs) / 1000;
+    await topology.admin((client) => client.call('DEBUG', 'SLEEP', seconds.toFixed(3)));
+  },
+};
+
+/** Twice in a row now and then: the log of the first is gone before all have seen it. */
+export const flushAll = {
+  name: 'flushall',
+  async run({ topology, random, sleep }) {
+    for (let i = random.integer(1, 3); i > 0; i--) {
+      await topology.admin((client) => client.flushall());
+      await sleep(random.between(0, 300));
+    }
+  },
+};
+
+export const scriptFlush = {
+  name: 'script-flush',
+  async run({ topology, random, sleep }) {
+    for (let i = 0; i < 10; i++) {
+      await topology.admin((client) => client.script('FLUSH', random.pick(['SYNC', 'ASYNC'])));
+      await sleep(random.between(0, 60));
+    }
+  },
+};
+
+/** So little memory that values, leases, nonces, fences and the log itself are evicted. */
+export const evictions = {
+  name: 'evictions',
+  async run({ topology, random, sleep }) {
+    await topology.admin(async (client) => {
+      await client.config('SET', 'maxmemory-policy', 'allkeys-lru');
+      try {
+        for (let i = 0; i < 12; i++) {
+          const used = Number(/^used_memory:(\d+)/m.exec(await client.info('memory'))[1]);
+          await client.config('SET', 'maxmemory', Math.round(used - random.between(0, 30_000)));
+          for (let j = 0; j < 20; j++)
+            await client.set(`filler:${i}:${j}`, 'x'.repeat(1_000), 'PX', 500).catch(() => undefined); // OOM is the point
+          await sleep(random.between(30, 200));
+        }
+      } finally {
+        await client.config('SET', 'maxmemory', 0);
+      }
+    });
+  },
+};
+
+/** The invalidation log shortened, emptied or deleted under its readers. */
+export const logTrim = {
+  name: 'log-trim',
+  async run({ topology, random, sleep }) {
+    for (let i = 0; i < 6; i++) {
+      const how = random.integer(0, 3);
+      await topology.admin(async (client) => {
+        for (const key of await logKeys(client)) {
+          if (how === 0) await client.xtrim(key, 'MAXLEN', 0);
+          else if (how === 1) await client.del(key);
+          else if (how === 2) await client.xtrim(key, 'MAXLEN', random.integer(1, 3));
+          else {
+            // One record out of the middle: only the chain shows it.
+            const [last] = await client.xrevrange(key, '+', '-', 'COUNT', 1);
+            if (last) await client.xdel(key, last[0]);
+          }
+        }
+      });
+      await sleep(random.between(0, 300));
+    }
+  },
+};
