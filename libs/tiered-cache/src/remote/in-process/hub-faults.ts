@@ -6,11 +6,23 @@ export type HubCommand =
   | Exclude<keyof RemoteTier, 'kind' | 'state' | 'start' | 'stop' | 'getMany' | 'acquireMany' | 'fillMany'>
   | 'wake';
 
+/** One message on its way, in the hands of a test: it arrives when `arrive` is called, and is lost if it never is. */
+export interface HubMessage {
+  readonly at: 'request' | 'answer';
+  readonly command: HubCommand;
+  readonly tier: RemoteTier;
+  /** At once, before the call returns; a second call does nothing. */
+  arrive(): void;
+}
+
 export interface HubFault {
-  /** 'request': before it is executed; 'answer': executed, but the tier does not hear of it (yet). */
-  at: 'request' | 'answer';
-  /** 'lost' never arrives; 'held' waits until the fault is lifted; a number delays by so many milliseconds. */
-  how: 'lost' | 'held' | number;
+  /** 'request': before it is executed; 'answer': executed, but the tier does not hear of it (yet). Default: both. */
+  at?: 'request' | 'answer';
+  /**
+   * 'lost' never arrives; 'held' waits until the fault is lifted; a number delays by so many milliseconds; a function is
+   * handed each message and decides when it arrives, in whatever order.
+   */
+  how: 'lost' | 'held' | number | ((message: HubMessage) => void);
   /** Default: all. `getMany` counts as 'get', and so on. */
   commands?: readonly HubCommand[];
   /** Only traffic of this tier. Default: of all. */
@@ -42,22 +54,23 @@ export class HubFaults {
   }
 
   /** Delivers now-or-later; answers true when a fault touched the message, so that the sender arms its timeout. */
-  deliver(at: HubFault['at'], command: HubCommand, tier: RemoteTier, arrive: () => void): boolean {
+  deliver(at: HubMessage['at'], command: HubCommand, tier: RemoteTier, arrive: () => void): boolean {
     const fault = this.match(at, command, tier);
     if (!fault) {
       queueMicrotask(arrive);
       return false;
     }
     fault.left -= 1;
-    if (fault.how === 'held') fault.waiting.push(arrive);
+    if (typeof fault.how === 'function') fault.how({ at, command, tier, arrive: once(arrive) });
+    else if (fault.how === 'held') fault.waiting.push(arrive);
     else if (fault.how !== 'lost') this.clock.setTimer(fault.how, arrive);
     return true;
   }
 
-  private match(at: HubFault['at'], command: HubCommand, tier: RemoteTier): ActiveFault | undefined {
+  private match(at: HubMessage['at'], command: HubCommand, tier: RemoteTier): ActiveFault | undefined {
     for (const fault of this.active)
       if (
-        fault.at === at &&
+        (!fault.at || fault.at === at) &&
         fault.left > 0 &&
         (!fault.tier || fault.tier === tier) &&
         (!fault.commands || fault.commands.includes(command))
@@ -70,4 +83,13 @@ export class HubFaults {
     this.active.delete(fault);
     for (const arrive of fault.waiting.splice(0)) queueMicrotask(arrive);
   }
+}
+
+function once(fn: () => void): () => void {
+  let called = false;
+  return () => {
+    if (called) return;
+    called = true;
+    fn();
+  };
 }
