@@ -561,6 +561,18 @@ export function describeRemoteTier(
         await lease(a, key);
       });
 
+      it('lets no writer keep a lease beside it but its own', async () => {
+        const [other, own] = [newKey(), newKey()];
+        await a.fence([other, own], 'w1', 60);
+        const [x, y] = [newToken(), newToken()];
+        await b.invalidate({ keys: [other], tags: [], hold: { tokens: [x], leaseMs: 5_000 } });
+        await a.invalidate({ keys: [own], tags: [], hold: { tokens: [y], leaseMs: 5_000 }, fenceId: 'w1' });
+        await harness.pass(90);
+        const fill = (key: string, token: string) => a.fill({ key, token, value: bytes(), ttlMs: null });
+        expect(await fill(other, x)).toBe(false);
+        expect(await fill(own, y)).toBe(true);
+      });
+
       it('falls by itself when its time has passed, each fence at its own', async () => {
         const key = newKey();
         await a.fence([key], 'w1', 300);

@@ -46,6 +46,37 @@ describe('a fence', () => {
     expect(await nodes[1]!.getOrSet('items', 'a', source.load)).toBe('new');
   });
 
+  it('keeps out what was loaded while it stood, however long that takes', async () => {
+    const { nodes, clock } = await fleet({ nodes: 2 });
+    const source = new Source({ a: 'old' });
+    await nodes[0]!.fence([KEY], { for: '1s' });
+    const release = source.hold();
+    const loading = nodes[1]!.getOrSet('items', 'a', source.load);
+    await clock.pass(1);
+    source.values.set('a', 'new'); // COMMIT, and the writer dies
+    await clock.pass(2_000);
+    release();
+    expect(await loading).toBe('old');
+    expect(await nodes[0]!.getOrSet('items', 'a', source.load)).toBe('new');
+  });
+
+  it('keeps out what somebody sets while it stands, which may be older than what is about to be committed', async () => {
+    const { nodes, clock, hub, tiers } = await fleet({ nodes: 2 });
+    await nodes[0]!.fence([KEY], { for: '1s' });
+    await nodes[1]!.set('items', 'a', 'old');
+    expect(await nodes[0]!.getOrSet('items', 'a', () => 'new')).toBe('new');
+    // The same with a fill that arrives after the fence has ended.
+    await nodes[0]!.fence([KEY], { for: '1s' });
+    const lift = hub.inject({ at: 'request', how: 'held', commands: ['fill'], tier: tiers[1]! });
+    const setting = nodes[1]!.set('items', 'a', 'old');
+    await clock.pass(100);
+    await clock.pass(1_000);
+    lift();
+    await setting;
+    await clock.pass(1);
+    expect(await nodes[0]!.getOrSet('items', 'a', () => 'new')).toBe('new');
+  });
+
   it('lets fills in again after the invalidation of its writer, and after a rollback', async () => {
     const { nodes } = await fleet({ nodes: 2 });
     const source = new Source({ a: 1 });

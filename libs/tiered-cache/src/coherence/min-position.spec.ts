@@ -59,10 +59,11 @@ describe('minPosition', () => {
   });
 
   it('joins no load that was sent before the write', async () => {
-    const { nodes, source, heard, clock } = await deaf();
+    const { nodes, source, heard, clock, hub, tiers } = await deaf();
     await nodes[0]!.delete('items', 'b');
     heard();
     await clock.pass(1);
+    hub.inject({ at: 'answer', how: 'held', commands: ['poll', 'wake'], tier: tiers[1]! });
     const release = source.hold();
     const early = nodes[1]!.getOrSet('items', 'b', source.load);
     await clock.pass(1);
@@ -73,6 +74,8 @@ describe('minPosition', () => {
     await clock.pass(1);
     expect(await early).toBe('old');
     expect(await late).toBe('newest');
+    hub.liftFaults();
+    await clock.pass(1);
   });
 
   it('costs nothing once the record has been applied, and on the node that wrote', async () => {

@@ -148,8 +148,8 @@ export interface Invalidation {
   /** Removed from the keys: the fence that this writer set on them. */
   fenceId?: string;
   /**
-   * Leaves leases behind, in the same step: one token per key, in order ('' none). Their holder fills what it wrote,
-   * unless anything invalidates the key after this.
+   * Leaves leases behind, in the same step: one token per key, in order ('' none), unless another writer's fence stands
+   * on the key. Their holder fills what it wrote, unless anything invalidates the key after this.
    */
   hold?: { tokens: readonly string[]; leaseMs: number };
 }

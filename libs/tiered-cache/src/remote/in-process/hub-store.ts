@@ -112,10 +112,11 @@ export class HubStore {
     for (const [i, key] of keys.entries()) {
       this.values.delete(key);
       this.leases.delete(key);
-      const token = hold?.tokens[i];
-      if (hold !== undefined && token)
-        this.leases.set(key, { held: token, until: this.clock.monotonic() + hold.leaseMs });
       if (fenceId !== undefined) this.unfence(key, fenceId);
+      const token = hold?.tokens[i];
+      const now = this.clock.monotonic();
+      if (hold !== undefined && token && !this.fenced(key, now))
+        this.leases.set(key, { held: token, until: now + hold.leaseMs });
     }
     for (const tag of tags) this.nonceOf.set(tag, this.unique());
     return this.append({ keys: [...new Set(keys)], tags: [...new Set(tags)], pattern });

@@ -111,22 +111,19 @@ return answer
 `;
 
 /**
- * KEYS: log, then per key value and lease (and fences, when a fence id is given), then one nonce per tag.
+ * KEYS: log, then per key value, lease and fences, then one nonce per tag.
  * ARGV: log length, number of keys, fence id or '', the record's keys, tags and pattern, lease ms, then a token per key
- * ('' leaves no lease), then a fresh nonce per tag.
+ * ('' leaves no lease; nor does the fence of somebody else), then a fresh nonce per tag.
  * Returns the record's id. Slots: standalone only.
  */
-const INVALIDATE = `${APPEND}
+const INVALIDATE = `${FENCED}${APPEND}
 local at = 1
 for i = 1, tonumber(ARGV[2]) do
-  local lease = KEYS[at + 2]
+  local lease, fences = KEYS[at + 2], KEYS[at + 3]
   redis.call('DEL', KEYS[at + 1], lease)
-  at = at + 2
-  if ARGV[3] ~= '' then
-    at = at + 1
-    redis.call('ZREM', KEYS[at], ARGV[3])
-  end
-  if ARGV[7 + i] ~= '' then redis.call('SET', lease, ARGV[7 + i], 'PX', ARGV[7]) end
+  if ARGV[3] ~= '' then redis.call('ZREM', fences, ARGV[3]) end
+  at = at + 3
+  if ARGV[7 + i] ~= '' and not fenced(fences) then redis.call('SET', lease, ARGV[7 + i], 'PX', ARGV[7]) end
 end
 for i = at + 1, #KEYS do
   redis.call('SET', KEYS[i], ARGV[7 + ARGV[2] + i - at], 'EX', ${NONCE_TTL_S})

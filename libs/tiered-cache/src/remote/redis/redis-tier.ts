@@ -189,11 +189,10 @@ class RedisTier implements RemoteTier {
     for (const [i, part] of parts.entries()) {
       const partKeys = part.flatMap(({ key }) => (key === undefined ? [] : [key]));
       const partTags = part.flatMap(({ tag }) => (tag === undefined ? [] : [tag]));
-      const suffixes = fenceId === '' ? (['v', 'l'] as const) : (['v', 'l', 'f'] as const);
       const answer = await this.script('strataInvalidate', {
         keys: [
           this.keys.log(),
-          ...partKeys.flatMap((key) => suffixes.map((suffix) => this.keys.entry(key, suffix))),
+          ...partKeys.flatMap((key) => this.keys.entryKeys(key)),
           ...partTags.map((tag) => this.keys.nonce(tag)),
         ],
         args: [
