@@ -9,6 +9,8 @@ export class Fleet {
   /** Record files of every process that ever ran, with its node and whether it was killed. */
   processes = [];
   failures = [];
+  /** What each node said of itself when it was last asked. */
+  newestHealth = [];
   /** Called with each position that a writer hands over. */
   onPosition = () => undefined;
   #options;
@@ -17,7 +19,11 @@ export class Fleet {
   /** @param options `program, folder, count, configOf(node, incarnation)` */
   constructor(options) {
     this.#options = options;
-    this.#nodes = Array.from({ length: options.count }, (_, node) => ({ node, incarnation: -1, live: false }));
+    this.#nodes = Array.from({ length: options.count }, (_, node) => ({
+      node,
+      incarnation: -1,
+      live: false,
+    }));
   }
 
   get count() {
@@ -37,14 +43,27 @@ export class Fleet {
     const slot = (this.#nodes[index] ??= { node: index, incarnation: -1, live: false });
     slot.incarnation += 1;
     const records = join(folder, `node-${index}-${slot.incarnation}.rec`);
-    const config = { ...configOf(index, slot.incarnation), node: index, incarnation: slot.incarnation, records };
+    const config = {
+      ...configOf(index, slot.incarnation),
+      node: index,
+      incarnation: slot.incarnation,
+      records,
+    };
     const child = launch(process.execPath, ['--enable-source-maps', program, JSON.stringify(config)], {
       deathSignal: 'KILL',
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
     const life = { node: index, incarnation: slot.incarnation, records, killed: false };
     this.processes.push(life);
-    Object.assign(slot, { child, live: true, ready: false, life, waiting: new Map(), nextId: 0, stats: undefined });
+    Object.assign(slot, {
+      child,
+      live: true,
+      ready: false,
+      life,
+      waiting: new Map(),
+      nextId: 0,
+      stats: undefined,
+    });
     let stderr = '';
     child.stderr.on('data', (data) => (stderr = (stderr + data).slice(-4000)));
     child.on('error', () => undefined); // sending to a dead process; its exit says so
@@ -57,7 +76,10 @@ export class Fleet {
       if (code) this.failures.push({ what: 'node', message: `exit ${code}: ${stderr}`, node: index, at: 0 });
     });
     await new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`node ${index} is not ready: ${stderr}`)), READY_WITHIN_MS);
+      const timer = setTimeout(
+        () => reject(new Error(`node ${index} is not ready: ${stderr}`)),
+        READY_WITHIN_MS,
+      );
       child.on('message', (message) => {
         if (message.kind === 'ready') {
           clearTimeout(timer);
@@ -123,6 +145,7 @@ export class Fleet {
   async healthy() {
     try {
       const all = await this.all('health', {}, 1_000);
+      this.newestHealth = all.map(({ stats, ...health }) => health);
       this.#nodes.filter(({ live }) => live).forEach((slot, i) => (slot.life.stats = all[i]?.stats));
       return (
         this.#nodes.every(({ live }) => live) &&

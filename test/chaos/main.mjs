@@ -14,22 +14,45 @@ import { parseOptions } from './options.mjs';
 import { explain, header, missedTargets, rowLine } from './report.mjs';
 import { runRow } from './row.mjs';
 
-const FAST = ['-c', 'fsync=off', '-c', 'synchronous_commit=off', '-c', 'full_page_writes=off', '-c', 'max_connections=200'];
+const FAST = [
+  '-c',
+  'fsync=off',
+  '-c',
+  'synchronous_commit=off',
+  '-c',
+  'full_page_writes=off',
+  '-c',
+  'max_connections=200',
+];
 
 async function runAll(options, postgres, folder, signal) {
   const program = await buildPackage(join(folder, 'package'));
   const rows = [];
   console.log(header());
   for (const { topology, fault } of plan(options)) {
-    const row = await runRow({ ...options, topology, fault, program, postgres, signal, loadMs: options.seconds * 500 });
+    const row = await runRow({
+      ...options,
+      topology,
+      fault,
+      program,
+      postgres,
+      signal,
+      loadMs: options.seconds * 500,
+    });
     rows.push(row);
     console.log(rowLine(row));
     for (const text of explain(row)) console.log(text);
-    if (options.json) await writeFile(options.json, JSON.stringify({ seed: options.seed, boundMs: options.boundMs, rows }, null, 1));
+    if (options.json)
+      await writeFile(
+        options.json,
+        JSON.stringify({ seed: options.seed, boundMs: options.boundMs, rows }, null, 1),
+      );
   }
   const sum = (name) => rows.reduce((total, row) => total + row[name], 0);
   const minutes = sum('seconds') / 60;
-  console.log(`${sum('reads')} reads, ${sum('writes')} writes, ${sum('violations')} violations, ${minutes.toFixed(1)} minutes`);
+  console.log(
+    `${sum('reads')} reads, ${sum('writes')} writes, ${sum('violations')} violations, ${minutes.toFixed(1)} minutes`,
+  );
   for (const text of rows.flatMap(missedTargets)) console.log(`target missed: ${text}`);
   return sum('violations') === 0 ? 0 : 1;
 }

@@ -16,13 +16,24 @@ const USAGE = `node test/chaos/main.mjs [options]
 export function parseOptions(argv) {
   // `--mutants` stands alone or before names.
   const args = argv.map((arg, i) =>
-    arg === '--mutants' && (argv[i + 1] === undefined || argv[i + 1].startsWith('--')) ? '--mutants=all' : arg,
+    arg === '--mutants' && (argv[i + 1] === undefined || argv[i + 1].startsWith('--'))
+      ? '--mutants=all'
+      : arg,
   );
   const text = { type: 'string' };
   const { values } = parseArgs({
     args,
     options: {
-      ...{ seconds: text, json: text, seed: text, faults: text, topology: text, nodes: text, bound: text, mix: text },
+      ...{
+        seconds: text,
+        json: text,
+        seed: text,
+        faults: text,
+        topology: text,
+        nodes: text,
+        bound: text,
+        mix: text,
+      },
       ...{ mutants: text, short: { type: 'boolean' }, help: { type: 'boolean' } },
     },
   });

@@ -11,6 +11,8 @@ export const WORKLOAD = {
   orm: 0.3,
   /** Share of direct writes that fence. */
   fenced: 0.6,
+  /** Share of direct writes that pause between their fence and COMMIT: there readers may fill what is about to be old. */
+  slowCommit: 0.1,
   /** Share of writes refused by a deferred constraint, besides those that every workload has. */
   refuse: 0,
   /** Share of positions handed to a reader on another node. */

@@ -51,7 +51,19 @@ export function check({ processes, committed, boundMs }, violations = new Violat
       const [, key, call, ret, version, write, spaceIndex, demanded] = records.subarray(at, at + COLUMNS);
       const space = SPACES[spaceIndex];
       const tell = (violation, why, against) =>
-        violations.add(violation, { why, key, space: space.name, node, incarnation, process, call, ret, version, write, against });
+        violations.add(violation, {
+          why,
+          key,
+          space: space.name,
+          node,
+          incarnation,
+          process,
+          call,
+          ret,
+          version,
+          write,
+          against,
+        });
 
       const made = version === 0 && write === 0 ? null : committed.get(write);
       if (made === undefined || (made !== null && (made.id !== key || made.v !== version))) {
@@ -65,7 +77,11 @@ export function check({ processes, committed, boundMs }, violations = new Violat
       const staleNs = Math.max(0, call - since);
       if (kind === KIND.READ || staleNs > 0) staleness.add(staleNs / 1e6);
       if (staleNs > (space.strict ? 0 : boundNs))
-        tell('C1', `${(staleNs / 1e6).toFixed(3)} ms after a newer version was acknowledged`, newer(history, key, version));
+        tell(
+          'C1',
+          `${(staleNs / 1e6).toFixed(3)} ms after a newer version was acknowledged`,
+          newer(history, key, version),
+        );
 
       if (demanded >= 0 && version < demanded)
         tell('C3', `minPosition of version ${demanded} was demanded`, newer(history, key, version));

@@ -48,7 +48,15 @@ export function assemble(processes, committed) {
   for (const [id, { id: key, v }] of committed) {
     const list = byKey.get(key) ?? [];
     byKey.set(key, list);
-    list[v] = writes.get(id) ?? { id, key, version: v, process: -1, commitCall: NaN, fenced: false, acknowledged: false };
+    list[v] = writes.get(id) ?? {
+      id,
+      key,
+      version: v,
+      process: -1,
+      commitCall: NaN,
+      fenced: false,
+      acknowledged: false,
+    };
   }
   return { writes, byKey, committed };
 }
@@ -68,7 +76,8 @@ export function supersededAt(byKey, by) {
   const timelines = new Map();
   for (const [key, list] of byKey) {
     const times = new Float64Array(list.length).fill(Infinity);
-    for (let v = list.length - 2; v >= 0; v--) times[v] = Math.min(times[v + 1], acknowledgedAt(list[v + 1], by));
+    for (let v = list.length - 2; v >= 0; v--)
+      times[v] = Math.min(times[v + 1], acknowledgedAt(list[v + 1], by));
     timelines.set(key, times);
   }
   return timelines;

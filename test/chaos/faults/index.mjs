@@ -1,17 +1,27 @@
 /** All faults, and which rows a run has. */
 import { pgTerminate, refusedCommit } from './database.mjs';
-import { lineDelay, lineDrop, lineHalfOpen } from './lines.mjs';
+import { failoverStop, failoverTail, replicaLag } from './failover.mjs';
+import { lineDelay, lineDrop, lineHalfOpen, pollLate } from './lines.mjs';
 import { mixture } from './mix.mjs';
-import { loopBlock, nodeKillCommit, nodeKillLoad, nodeStop, wallClock } from './nodes.mjs';
+import { loopBlock, loopStutter, nodeKillCommit, nodeKillLoad, nodeStop, wallClock } from './nodes.mjs';
 import { none } from './none.mjs';
-import { clientKill, clientPause, debugSleep, evictions, flushAll, logTrim, scriptFlush } from './redis-commands.mjs';
+import {
+  clientKill,
+  clientPause,
+  debugSleep,
+  evictions,
+  flushAll,
+  logTrim,
+  scriptFlush,
+} from './redis-commands.mjs';
 import { redisKill, redisStop } from './redis-process.mjs';
 import { TOPOLOGIES } from '../topology/index.mjs';
 
 export const FAULTS = [
-  ...[none, redisKill, redisStop, nodeKillCommit, nodeKillLoad, nodeStop, loopBlock, wallClock],
+  ...[none, redisKill, redisStop, nodeKillCommit, nodeKillLoad, nodeStop, loopBlock, loopStutter, wallClock],
   ...[clientKill, clientPause, debugSleep, flushAll, scriptFlush, evictions, logTrim],
-  ...[lineDelay, lineDrop, lineHalfOpen, pgTerminate, refusedCommit],
+  ...[lineDelay, lineDrop, lineHalfOpen, pollLate, pgTerminate, refusedCommit],
+  ...[failoverTail, failoverStop, replicaLag],
 ];
 
 const SHORT = ['none', 'redis-kill', 'node-kill-commit', 'line-half-open'];
@@ -26,7 +36,9 @@ export function plan({ faults, topologies = Object.keys(TOPOLOGIES), mix, short 
   ])
     for (const name of list ?? [])
       if (!all.has(name)) throw new Error(`there is no ${name}; there are ${[...all.keys()].join(', ')}`);
-  const names = faults ?? (short ? [...SHORT, ...[...known.keys()].filter((name) => name.startsWith('mix-'))] : [...known.keys()]);
+  const names =
+    faults ??
+    (short ? [...SHORT, ...[...known.keys()].filter((name) => name.startsWith('mix-'))] : [...known.keys()]);
   return topologies.flatMap((topology) =>
     names
       .map((name) => known.get(name))

@@ -8,25 +8,30 @@ const someProxies = ({ topology, random }) => {
 export const lineDelay = {
   name: 'line-delay',
   proxied: true,
+  topologies: ['standalone'],
   async run(context) {
     const { random, sleep, boundMs } = context;
     const proxies = someProxies(context);
-    for (const proxy of proxies) proxy.delay(random.pick([5, 40, 120, random.between(boundMs / 2, 2 * boundMs)]));
+    for (const proxy of proxies)
+      proxy.delay(random.pick([5, 40, 120, random.between(boundMs / 2, 2 * boundMs)]));
     await sleep(random.between(300, 1_500));
-    for (const proxy of proxies) proxy.heal();
+    await Promise.all(proxies.map((proxy) => proxy.mend()));
   },
 };
 
 export const lineDrop = {
   name: 'line-drop',
   proxied: true,
+  topologies: ['standalone'],
   async run(context) {
     const { random, sleep, boundMs } = context;
     const proxies = someProxies(context);
     for (let i = random.integer(1, 4); i > 0; i--) {
-      for (const proxy of proxies) proxy.cut({ refuse: random.chance(0.5) });
+      await Promise.all(proxies.map((proxy) => proxy.cut()));
+      // Refused for a while, or only cut.
+      if (random.chance(0.5)) await Promise.all(proxies.map((proxy) => proxy.mend()));
       await sleep(random.between(20, 2 * boundMs));
-      for (const proxy of proxies) proxy.heal();
+      await Promise.all(proxies.map((proxy) => proxy.mend()));
       await sleep(random.between(0, 100));
     }
   },
@@ -36,14 +41,33 @@ export const lineDrop = {
 export const lineHalfOpen = {
   name: 'line-half-open',
   proxied: true,
+  topologies: ['standalone'],
   async run(context) {
     const { random, sleep, boundMs } = context;
-    const [up, down] = random.pick([
-      [true, true],
-      [true, false],
-      [false, true],
-    ]);
-    for (const proxy of someProxies(context)) proxy.halfOpen({ up, down });
+    const how = random.pick(['silent', 'to-server', 'to-client']);
+    const proxies = someProxies(context);
+    // Silent: the lines open now are dead for ever, new ones work. Otherwise one direction swallows everything.
+    for (const proxy of proxies) how === 'silent' ? proxy.silence() : proxy.halfOpen(how);
     await sleep(random.between(boundMs, 4 * boundMs));
+    await Promise.all(proxies.map((proxy) => proxy.mend()));
+  },
+};
+
+/** Answers take long, but come: a poll's is old when it arrives. Longer than the command timeout would be no answer. */
+export const pollLate = {
+  name: 'poll-late',
+  proxied: true,
+  topologies: ['standalone'],
+  async run(context) {
+    const { random, sleep } = context;
+    const proxies = someProxies(context);
+    for (let i = 0; i < 4; i++) {
+      for (const proxy of proxies) proxy.delay(random.between(90, 120));
+      await sleep(random.between(200, 500));
+      await Promise.all(proxies.map((proxy) => proxy.cut()));
+      await Promise.all(proxies.map((proxy) => proxy.mend()));
+      await sleep(random.between(20, 60));
+    }
+    await Promise.all(proxies.map((proxy) => proxy.mend()));
   },
 };

@@ -1,13 +1,32 @@
 /** Random mixtures: two or three faults that begin within half a second of each other. */
 import { nodeKillCommit, nodeKillLoad, nodeStop, loopBlock, wallClock } from './nodes.mjs';
-import { clientKill, clientPause, debugSleep, evictions, flushAll, logTrim, scriptFlush } from './redis-commands.mjs';
+import {
+  clientKill,
+  clientPause,
+  debugSleep,
+  evictions,
+  flushAll,
+  logTrim,
+  scriptFlush,
+} from './redis-commands.mjs';
 import { lineDelay, lineDrop, lineHalfOpen } from './lines.mjs';
 import { pgTerminate } from './database.mjs';
 import { redisKill, redisStop } from './redis-process.mjs';
 
 const PARTS = [
   ...[nodeKillCommit, nodeKillLoad, nodeStop, loopBlock, wallClock, redisKill, redisStop, pgTerminate],
-  ...[clientKill, clientPause, debugSleep, evictions, flushAll, logTrim, scriptFlush, lineDelay, lineDrop, lineHalfOpen],
+  ...[
+    clientKill,
+    clientPause,
+    debugSleep,
+    evictions,
+    flushAll,
+    logTrim,
+    scriptFlush,
+    lineDelay,
+    lineDrop,
+    lineHalfOpen,
+  ],
 ];
 
 export const mixture = (number) => ({

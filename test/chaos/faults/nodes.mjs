@@ -46,6 +46,18 @@ export const loopBlock = {
   },
 };
 
+/** Short blocks, far below the bound: answers pile up and are read in one go, in whatever order the code takes them. */
+export const loopStutter = {
+  name: 'loop-stutter',
+  async run({ fleet, random, sleep }) {
+    for (let i = 0; i < 30; i++) {
+      const { node } = random.pick(fleet.nodes.filter(({ live }) => live));
+      fleet.tell(node, 'block', { ms: random.between(3, 60) });
+      await sleep(random.between(5, 60));
+    }
+  },
+};
+
 /** Wall clocks of some nodes jump, by minutes and by hours, either way: less than the entries live, and more. */
 export const wallClock = {
   name: 'wall-clock',

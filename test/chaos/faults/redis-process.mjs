@@ -3,7 +3,7 @@
 export const redisKill = {
   name: 'redis-kill',
   async run({ topology, random, sleep }) {
-    const server = topology.primary();
+    const server = await topology.primary();
     server.kill('SIGKILL');
     await sleep(random.pick([20, random.between(100, 2_000)]));
     await server.restart();
@@ -14,7 +14,7 @@ export const redisKill = {
 export const redisStop = {
   name: 'redis-stop',
   async run({ topology, random, sleep, boundMs }) {
-    const server = topology.primary();
+    const server = await topology.primary();
     server.kill('SIGSTOP');
     try {
       await sleep(random.pick([boundMs / 2, random.between(boundMs, 4 * boundMs)]));

@@ -21,11 +21,18 @@ export function openLoaders({ databaseUrl, loaderDelay }, records, random) {
 
   const loaders = {
     dieInLoad: false,
-    one: (space) => (id) => load(space, Number(id), `SELECT id, grp, v, w FROM item WHERE id = $1`, [id], first),
+    one: (space) => (id) =>
+      load(space, Number(id), `SELECT id, grp, v, w FROM item WHERE id = $1`, [id], first),
     group: (space) => (id) =>
       load(space, Number(id), `SELECT id, v, w FROM item WHERE grp = $1 ORDER BY id`, [id], (rows) => rows),
     async many(space, ids) {
-      const rows = await load(space, ids, 'SELECT id, grp, v, w FROM item WHERE id = ANY($1::int[])', [ids], (all) => all);
+      const rows = await load(
+        space,
+        ids,
+        'SELECT id, grp, v, w FROM item WHERE id = ANY($1::int[])',
+        [ids],
+        (all) => all,
+      );
       return new Map(rows.map((row) => [String(row.id), row]));
     },
     close: () => pool.end(),

@@ -16,7 +16,12 @@ const random = new Random(config.seed, 'node', config.node, config.incarnation);
 const records = new RecordWriter(config.records);
 const tell = (message) => process.connected && process.send(message, () => undefined);
 const fail = (what, error) =>
-  tell({ kind: 'failure', what, message: String(error?.stack ?? error), at: Number(process.hrtime.bigint()) });
+  tell({
+    kind: 'failure',
+    what,
+    message: String(error?.stack ?? error),
+    at: Number(process.hrtime.bigint()),
+  });
 
 const cache = await openCache(config);
 const loaders = openLoaders(config, records, random);

@@ -56,7 +56,8 @@ export class OrmWriter {
       get(target, name) {
         const value = target[name];
         if (name === 'invalidate') return (selector) => writer.watch(() => target.invalidate(selector));
-        if (name === 'fence') return typeof value === 'function' ? (...args) => writer.fence(args) : undefined;
+        if (name === 'fence')
+          return typeof value === 'function' ? (...args) => writer.fence(args) : undefined;
         return typeof value === 'function' ? value.bind(target) : value;
       },
     });
@@ -80,11 +81,19 @@ export class OrmWriter {
     try {
       await this.#current.run(state, () =>
         this.#dataSource.transaction(async (manager) => {
-          const row = await manager.findOne(Item, { where: { id: key }, lock: { mode: 'pessimistic_write' } });
+          const row = await manager.findOne(Item, {
+            where: { id: key },
+            lock: { mode: 'pessimistic_write' },
+          });
           row.v += 1;
           row.w = write;
           await manager.save(row);
-          await manager.query('INSERT INTO hist VALUES ($1, $2, $3, $4)', [key, row.v, write, fate === 'refused']);
+          await manager.query('INSERT INTO hist VALUES ($1, $2, $3, $4)', [
+            key,
+            row.v,
+            write,
+            fate === 'refused',
+          ]);
           state.v = row.v;
           if (fate === 'rollback') throw new RolledBack();
           state.call = nowNs();
@@ -93,7 +102,8 @@ export class OrmWriter {
       );
     } catch (error) {
       // Business: rolled back, refused, or the connection was terminated. Anything of the cache is its fault.
-      if (/strata|redis/i.test(`${error?.name} ${error?.code} ${error?.message}`)) this.#node.fail('save', error);
+      if (/strata|redis/i.test(`${error?.name} ${error?.code} ${error?.message}`))
+        this.#node.fail('save', error);
       return;
     }
     if (!state.committed) this.#committed(state);
@@ -126,7 +136,15 @@ export class OrmWriter {
     this.#committed(state);
     const call = nowNs();
     const result = await invalidate();
-    records.sync(KIND.INVALIDATED, state.key, call, nowNs(), state.v, state.write, result.acknowledged ? 1 : 0);
+    records.sync(
+      KIND.INVALIDATED,
+      state.key,
+      call,
+      nowNs(),
+      state.v,
+      state.write,
+      result.acknowledged ? 1 : 0,
+    );
     return result;
   }
 

@@ -19,14 +19,21 @@ export class Writers {
   #running = false;
   #loops = [];
   #next;
+  /** Connections that were cut. */
+  #broken = new WeakSet();
 
   constructor(node) {
     this.#node = node;
     const { config } = node;
     // Unique over all processes of a run: the number of the process, then a counter.
     this.#next = (config.node * 100 + config.incarnation + 1) * WRITES_PER_PROCESS;
-    this.#pool = new pg.Pool({ connectionString: config.databaseUrl, max: 3, application_name: 'chaos-writer' });
+    this.#pool = new pg.Pool({
+      connectionString: config.databaseUrl,
+      max: 3,
+      application_name: 'chaos-writer',
+    });
     this.#pool.on('error', () => undefined); // a terminated idle connection is replaced
+    this.#pool.on('connect', (client) => client.on('error', () => this.#broken.add(client)));
   }
 
   async open() {
@@ -55,7 +62,12 @@ export class Writers {
     while (this.#running) {
       const key = random.chance(0.5) ? random.integer(1, config.hot) : random.integer(1, config.keys);
       const write = this.#next++;
-      const fate = random.next() < 0.08 ? 'rollback' : random.chance(0.05) || config.refuse > random.next() ? 'refused' : 'commit';
+      const fate =
+        random.next() < 0.08
+          ? 'rollback'
+          : random.chance(0.05) || config.refuse > random.next()
+            ? 'refused'
+            : 'commit';
       if (this.#orm && random.chance(config.orm)) await this.#orm.write(key, write, fate);
       else await this.#direct(key, write, fate);
       await sleep(random.integer(...config.writePause));
@@ -70,10 +82,8 @@ export class Writers {
   async #direct(key, write, fate) {
     const { records, cache, random, config, fail } = this.#node;
     let client;
-    let broken;
     try {
       client = await this.#pool.connect();
-      client.on('error', noteBroken);
       await client.query('BEGIN');
       const { rows } = await client.query(BUMP, [key, write, fate === 'refused']);
       const [{ grp, v }] = rows;
@@ -81,36 +91,35 @@ export class Writers {
       let fence;
       if (fences(cache) && random.chance(config.fenced))
         fence = await cache.fence(keys, { for: '10s', within: 50 }).catch((error) => fail('fence', error));
+      if (random.chance(config.slowCommit)) await sleep(random.between(5, 40));
       const call = nowNs();
       records.sync(KIND.WRITE, key, call, 0, v, write, 0, fate === 'commit' ? 0 : 1);
-      const outcome = await this.#end(client, fate, () => broken);
+      const outcome = await this.#end(client, fate);
       const ret = nowNs();
       const standing = outcome === KIND.COMMITTED && fence?.standing === true ? 1 : 0;
       records.sync(outcome, key, call, ret, v, write, standing);
       if (outcome === KIND.COMMITTED) this.#atCommit();
-      client.off('error', noteBroken);
-      client.release(broken ?? (outcome === KIND.UNKNOWN ? true : undefined));
+      client.release(outcome === KIND.UNKNOWN || this.#broken.has(client));
       client = undefined;
-      if (outcome === KIND.ROLLED_BACK) return void (await fence?.lift().catch((error) => fail('lift', error)));
-      if (config.gapAfterCommit > 0 && random.chance(0.3)) await sleep(random.between(0, config.gapAfterCommit));
+      if (outcome === KIND.ROLLED_BACK)
+        return void (await fence?.lift().catch((error) => fail('lift', error)));
+      if (config.gapAfterCommit > 0 && random.chance(0.3))
+        await sleep(random.between(0, config.gapAfterCommit));
       await this.#invalidate({ key, v, write, outcome, grp, keys, fence });
-    } catch (error) {
+    } catch {
       // The connection was terminated before COMMIT: nothing was written.
-      if (client) client.release(true);
-    }
-    function noteBroken(error) {
-      broken = error;
+      client?.release(true);
     }
   }
 
   /** Ends the transaction and says how. */
-  async #end(client, fate, broken) {
+  async #end(client, fate) {
     try {
       const { command } = await client.query(fate === 'rollback' ? 'ROLLBACK' : 'COMMIT');
       return command === 'COMMIT' ? KIND.COMMITTED : KIND.ROLLED_BACK;
     } catch (error) {
       if (fate === 'rollback') return KIND.ROLLED_BACK;
-      return error.severity === 'ERROR' && !broken() ? KIND.ROLLED_BACK : KIND.UNKNOWN;
+      return error.severity === 'ERROR' ? KIND.ROLLED_BACK : KIND.UNKNOWN;
     }
   }
 

@@ -1,8 +1,8 @@
 /** A client for one errand, past the proxies. */
 import { Redis } from 'ioredis';
 
-export async function withClient(address, use) {
-  const client = new Redis({ ...address, lazyConnect: true, maxRetriesPerRequest: 0, retryStrategy: null });
+export async function withClient(port, use) {
+  const client = new Redis({ port, lazyConnect: true, maxRetriesPerRequest: 0, retryStrategy: null });
   client.on('error', () => undefined); // the command's rejection says it
   try {
     await client.connect();
