@@ -2,6 +2,7 @@ import type { Redis, RedisOptions } from 'ioredis';
 import { type Duration, durationMs } from '../../duration.js';
 import { InvalidOptionsError } from '../../errors.js';
 import { wantsReconnect } from './redis-errors.js';
+import type { RedisClusterOptions } from './cluster/redis-cluster-options.js';
 import { checkInteger, checkText, credentials, tlsOptions, type TlsOptions } from './redis-option-checks.js';
 import { sentinelConnection, type SentinelOptions } from './redis-sentinel.js';
 
@@ -15,6 +16,8 @@ export interface RedisTierOptions extends SentinelOptions {
   host?: string;
   /** Default 6379. */
   port?: number;
+  /** Redis Cluster, instead of all of these. */
+  cluster?: RedisClusterOptions;
   username?: string;
   /** Never shown in errors, logs or `describe()`. */
   password?: string;

@@ -174,14 +174,10 @@ return append(KEYS[1], ARGV[1], '', '', '')
  * INVALIDATE of one entry, where the log is elsewhere (cluster). KEYS: value, lease, fences. ARGV: fence id or '', token
  * ('' leaves no lease), lease ms. Returns 1. Slot: the entry's.
  */
-const DROP = `
-if ARGV[2] == '' then
-  redis.call('DEL', KEYS[1], KEYS[2])
-else
-  redis.call('DEL', KEYS[1])
-  redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
-end
+const DROP = `${FENCED}
+redis.call('DEL', KEYS[1], KEYS[2])
 if ARGV[1] ~= '' then redis.call('ZREM', KEYS[3], ARGV[1]) end
+if ARGV[2] ~= '' and not fenced(KEYS[3]) then redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3]) end
 return 1
 `;
 

@@ -14,6 +14,7 @@ import type {
   RemoteTier,
 } from '../remote-tier.js';
 import { chunks } from './chunks.js';
+import { createClusterTier } from './cluster/cluster-tier.js';
 import {
   acquireCall,
   acquired,
@@ -41,6 +42,7 @@ import { TickBatch } from './tick-batch.js';
  * @throws InvalidOptionsError
  */
 export function createRedisTier(options: RedisTierOptions): RemoteTier {
+  if (options.cluster !== undefined) return createClusterTier(options);
   return new RedisTier(resolveRedisOptions(options));
 }
 
