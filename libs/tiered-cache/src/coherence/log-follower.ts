@@ -154,22 +154,26 @@ export class LogFollower {
     }
     this.cursor = page.cursor;
     if (!page.complete) return 'more';
+    if (page.unvouched.length > 0 && (await this.vouch(page))) return 'more';
     for (const tag of tags) this.vouched.add(tag);
     for (const tag of page.unvouched) this.vouched.delete(tag);
     this.validUntil = sentAt + this.boundMs;
     this.proven = true;
     this.events.caughtUp();
-    return page.unvouched.length > 0 ? this.vouch(page) : 'caught-up';
+    return 'caught-up';
   }
 
-  /** Nobody has vouched for these namespaces on this data set: end all their entries there, and say so. */
-  private async vouch({ epoch, unvouched }: LogPage): Promise<Outcome> {
+  /**
+   * Nobody has vouched for these namespaces on this data set: end all their entries there, and say so. False when there
+   * is no answer: then they are quarantined, and the next poll tries again.
+   */
+  private async vouch({ epoch, unvouched }: LogPage): Promise<boolean> {
     try {
       await this.remote.probe((tier) => tier.vouch(epoch, unvouched));
+      return true;
     } catch {
-      return 'failed'; // Still quarantined; the next poll tries again.
+      return false;
     }
-    return 'more';
   }
 
   private startOver(reason: string): Outcome {
