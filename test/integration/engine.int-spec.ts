@@ -20,7 +20,7 @@ describeWithRedis('the engine over Redis', () => {
     const made = Array.from({ length: count }, () =>
       new TieredCache({
         prefix,
-        remote: createRedisTier({ url, prefix, commandTimeout: 250 }),
+        remote: createRedisTier({ url, prefix, commandTimeout: url === redisUrl() ? 1_000 : 250 }),
         namespaces: { items: { ttl: '1m', ...items } },
       }).start(),
     );
