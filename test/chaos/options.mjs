@@ -11,6 +11,7 @@ const USAGE = `node test/chaos/main.mjs [options]
   --bound MS      the staleness bound (default 500)
   --mix N         so many rows of random mixtures per topology (default 2)
   --mutants [a,b] switches off one guard after the other: each must be noticed
+  --workload JSON overrides of workload.mjs, for looking closer
   --short         a round for CI: a few faults, 3 seconds each`;
 
 export function parseOptions(argv) {
@@ -34,7 +35,7 @@ export function parseOptions(argv) {
         bound: text,
         mix: text,
       },
-      ...{ mutants: text, short: { type: 'boolean' }, help: { type: 'boolean' } },
+      ...{ workload: text, mutants: text, short: { type: 'boolean' }, help: { type: 'boolean' } },
     },
   });
   if (values.help) return { help: USAGE };
@@ -55,6 +56,7 @@ export function parseOptions(argv) {
     boundMs: number('bound', 500, 50),
     mix: number('mix', values.short ? 1 : 2, 0),
     mutants: values.mutants === undefined ? undefined : (names(values.mutants) ?? 'all'),
+    workload: values.workload === undefined ? undefined : JSON.parse(values.workload),
     short: values.short ?? false,
   };
 }

@@ -30,6 +30,8 @@ export const KIND = {
   INVALIDATED: 14,
   /** The business call of the writer resolved at ret: from here on its own node must show the write. */
   OWN: 15,
+  /** A fence on the key, from its asking at call to the answer to its removal at ret. */
+  FENCED: 16,
 };
 
 /** The namespaces: how a change reaches them (by key or by tag), and whether they promise more than the bound. */

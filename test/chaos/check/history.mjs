@@ -27,7 +27,7 @@ export function assemble(processes, committed) {
   const writes = new Map();
   processes.forEach(({ records }, process) => {
     for (let at = 0; at < records.length; at += COLUMNS) {
-      if (records[at] < KIND.WRITE) continue;
+      if (records[at] < KIND.WRITE || records[at] === KIND.FENCED) continue;
       const [kind, key, call, ret, version, id, a] = records.subarray(at, at + COLUMNS);
       let write = writes.get(id);
       if (!write) {

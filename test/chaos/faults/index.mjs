@@ -1,4 +1,5 @@
 /** All faults, and which rows a run has. */
+import { clusterFailover, slotMigration } from './cluster.mjs';
 import { pgTerminate, refusedCommit } from './database.mjs';
 import { failoverStop, failoverTail, replicaLag } from './failover.mjs';
 import { lineDelay, lineDrop, lineHalfOpen, pollLate } from './lines.mjs';
@@ -11,6 +12,7 @@ import {
   debugSleep,
   evictions,
   flushAll,
+  logHole,
   logTrim,
   scriptFlush,
 } from './redis-commands.mjs';
@@ -19,9 +21,9 @@ import { TOPOLOGIES } from '../topology/index.mjs';
 
 export const FAULTS = [
   ...[none, redisKill, redisStop, nodeKillCommit, nodeKillLoad, nodeStop, loopBlock, loopStutter, wallClock],
-  ...[clientKill, clientPause, debugSleep, flushAll, scriptFlush, evictions, logTrim],
+  ...[clientKill, clientPause, debugSleep, flushAll, scriptFlush, evictions, logTrim, logHole],
   ...[lineDelay, lineDrop, lineHalfOpen, pollLate, pgTerminate, refusedCommit],
-  ...[failoverTail, failoverStop, replicaLag],
+  ...[failoverTail, failoverStop, replicaLag, clusterFailover, slotMigration],
 ];
 
 const SHORT = ['none', 'redis-kill', 'node-kill-commit', 'line-half-open'];

@@ -72,31 +72,42 @@ export const evictions = {
   },
 };
 
+/** What is done to the log while a node looks away, for less than the bound: its L1 serves again at once. */
+const behindANode =
+  (ways) =>
+  async ({ topology, fleet, random, sleep, boundMs }) => {
+    for (let i = 0; i < 6; i++) {
+      const { node } = random.pick(fleet.nodes.filter(({ live }) => live));
+      fleet.signal(node, 'SIGSTOP');
+      try {
+        await sleep(random.between(20, boundMs / 2));
+        await topology.admin(async (client) => {
+          for (const key of await logKeys(client)) await random.pick(ways)(client, key, random);
+        });
+      } finally {
+        fleet.signal(node, 'SIGCONT');
+      }
+      await sleep(random.between(0, 300));
+    }
+  };
+
 /** The invalidation log shortened, emptied or deleted under its readers. */
 export const logTrim = {
   name: 'log-trim',
-  async run({ topology, fleet, random, sleep, boundMs }) {
-    for (let i = 0; i < 6; i++) {
-      // One node looks away meanwhile, for less than the bound: its L1 serves again at once.
-      const { node } = random.pick(fleet.nodes.filter(({ live }) => live));
-      fleet.signal(node, 'SIGSTOP');
-      await sleep(random.between(20, boundMs / 2));
-      const how = random.integer(0, 3);
-      await topology
-        .admin(async (client) => {
-          for (const key of await logKeys(client)) {
-            if (how === 0) await client.xtrim(key, 'MAXLEN', 0);
-            else if (how === 1) await client.del(key);
-            else if (how === 2) await client.xtrim(key, 'MAXLEN', random.integer(1, 3));
-            else {
-              // One record out of the middle: only the chain shows it.
-              const [last] = await client.xrevrange(key, '+', '-', 'COUNT', 1);
-              if (last) await client.xdel(key, last[0]);
-            }
-          }
-        })
-        .finally(() => fleet.signal(node, 'SIGCONT'));
-      await sleep(random.between(0, 300));
-    }
-  },
+  run: behindANode([
+    (client, key) => client.xtrim(key, 'MAXLEN', 0),
+    (client, key) => client.del(key),
+    (client, key, random) => client.xtrim(key, 'MAXLEN', random.integer(1, 3)),
+  ]),
+};
+
+/** One of the newest records is taken out: only the chain shows it. */
+export const logHole = {
+  name: 'log-hole',
+  run: behindANode([
+    async (client, key, random) => {
+      const newest = await client.xrevrange(key, '+', '-', 'COUNT', 2);
+      if (newest.length > 0) await client.xdel(key, random.pick(newest)[0]);
+    },
+  ]),
 };

@@ -1,6 +1,13 @@
 /** Guards of what a node knows: the validity clock, the nonces under it, and a log with nothing missing. */
 const COHERENCE = 'libs/tiered-cache/src/coherence';
 const LOG = 'libs/tiered-cache/src/remote/redis/redis-log.ts';
+/** Few writes, so that what is wrong stays wrong for longer than the bound. */
+const SELDOM = { writers: 1, writePause: [100, 300] };
+const BELIEVES_ALL = {
+  file: 'libs/tiered-cache/src/cache-core.ts',
+  find: 'if (log === null || log.believes(tag)) return true;',
+  replace: 'if (log !== undefined) return true;',
+};
 
 export const known = [
   {
@@ -29,16 +36,49 @@ export const known = [
     seconds: 16,
   },
   {
+    // Either alone is covered by the other: an answer that is believed was confirmed by a poll, which has applied all records.
     name: 'nonces-under-clock',
-    guard: 'nonces known locally count only while the validity clock runs',
+    guard: 'nonces known locally count only while the validity clock runs, as does the shared tier',
     patches: [
       {
         file: `${COHERENCE}/vectors.ts`,
         find: 'if (strict || core.clock.monotonic() >= validUntil(core) || core.pending',
         replace: 'if (strict || core.pending',
       },
+      BELIEVES_ALL,
     ],
-    faults: ['line-half-open', 'line-drop', 'node-stop', 'loop-block'],
+    faults: ['line-drop', 'line-half-open'],
+    workload: SELDOM,
+    seconds: 16,
+  },
+  {
+    name: 'shared-under-clock',
+    guard:
+      'the shared tier is believed only while the clock runs, and after a lost connection once a poll has come back',
+    patches: [BELIEVES_ALL],
+    topology: 'sentinel',
+    faults: ['failover-tail'],
+    seconds: 12,
+  },
+  {
+    name: 'failover-guard',
+    guard: 'a data set that nobody has vouched for is not believed',
+    patches: [
+      {
+        file: `${COHERENCE}/log-follower.ts`,
+        find: "if (page.unvouched.length > 0 && (await this.vouch(page))) return 'more';",
+        replace: '',
+      },
+      {
+        file: `${COHERENCE}/log-follower.ts`,
+        find: 'for (const tag of page.unvouched) this.vouched.delete(tag);',
+        replace: '',
+      },
+    ],
+    topology: 'sentinel',
+    faults: ['failover-tail'],
+    workload: SELDOM,
+    seconds: 12,
   },
   {
     name: 'nonce-learning',
@@ -50,8 +90,10 @@ export const known = [
         replace: 'if (this.states',
       },
     ],
-    faults: ['loop-stutter', 'line-delay', 'redis-stop'],
-    workload: { writePause: [2, 8], fenced: 0 },
+    // Answers of several masters come in any order.
+    topology: 'cluster',
+    faults: ['loop-stutter', 'redis-stop'],
+    workload: { fenced: 0.2 },
     seconds: 12,
   },
   {
@@ -64,7 +106,8 @@ export const known = [
         replace: 'if (!keys || !tags) return null;',
       },
     ],
-    faults: ['log-trim'],
+    faults: ['log-hole'],
+    workload: SELDOM,
     seconds: 16,
   },
   {

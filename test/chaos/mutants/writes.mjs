@@ -26,4 +26,25 @@ export const writes = [
     ],
     faults: ['redis-stop', 'line-delay', 'line-drop'],
   },
+  {
+    name: 'append-after-reply',
+    guard: 'on a cluster the record is appended only when all entries and tags have been changed',
+    patches: [
+      {
+        file: 'libs/tiered-cache/src/remote/redis/cluster/cluster-tier.ts',
+        find: 'const tags = [...new Set(change.tags)];',
+        replace:
+          'const tags = [...new Set(change.tags)]; const early = await this.append(this.records([...tokens.keys()], tags, pattern));',
+      },
+      {
+        file: 'libs/tiered-cache/src/remote/redis/cluster/cluster-tier.ts',
+        find: 'return this.append(this.records([...tokens.keys()], tags, pattern));',
+        replace: 'return early;',
+      },
+    ],
+    topology: 'cluster',
+    faults: ['none', 'loop-stutter'],
+    workload: { fenced: 0 },
+    seconds: 12,
+  },
 ];

@@ -117,12 +117,19 @@ export class OrmWriter {
 
   /** A fence of the subscriber: its own `invalidate` is the one that counts. */
   async fence(args) {
+    const { cache, records } = this.#node;
     const state = this.#current.getStore();
-    const fence = await this.#node.cache.fence(...args);
-    if (state) state.fence = fence;
+    const call = nowNs();
+    const fence = await cache.fence(...args);
+    if (!state) return fence;
+    state.fence = fence;
+    const over = (end) =>
+      end.finally(() => records.add(KIND.FENCED, state.key, call, nowNs(), state.v, state.write));
     return new Proxy(fence, {
       get: (target, name) => {
-        if (name === 'invalidate') return (selector) => this.#invalidation(() => target.invalidate(selector));
+        if (name === 'invalidate')
+          return (selector) => over(this.#invalidation(() => target.invalidate(selector)));
+        if (name === 'lift') return () => over(target.lift());
         const value = target[name];
         return typeof value === 'function' ? value.bind(target) : value;
       },

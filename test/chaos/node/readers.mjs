@@ -4,8 +4,8 @@ import { KIND, SPACE, nowNs } from '../records.mjs';
 import { groupTag } from './cache.mjs';
 import { LoadFailed } from './loaders.mjs';
 
-const LOOPS = 6;
-const L1_READS_AT_ONCE = 4;
+const LOOPS = 8;
+const L1_READS_AT_ONCE = 8;
 const STOP_WITHIN_MS = 15_000;
 
 export class Readers {

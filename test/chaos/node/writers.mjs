@@ -89,6 +89,7 @@ export class Writers {
       const [{ grp, v }] = rows;
       const keys = ['items', 'strict'].map((namespace) => ({ namespace, id: String(key) }));
       let fence;
+      const fencedAt = nowNs();
       if (fences(cache) && random.chance(config.fenced))
         fence = await cache.fence(keys, { for: '10s', within: 50 }).catch((error) => fail('fence', error));
       if (random.chance(config.slowCommit)) await sleep(random.between(5, 40));
@@ -101,11 +102,13 @@ export class Writers {
       if (outcome === KIND.COMMITTED) this.#atCommit();
       client.release(outcome === KIND.UNKNOWN || this.#broken.has(client));
       client = undefined;
-      if (outcome === KIND.ROLLED_BACK)
-        return void (await fence?.lift().catch((error) => fail('lift', error)));
-      if (config.gapAfterCommit > 0 && random.chance(0.3))
-        await sleep(random.between(0, config.gapAfterCommit));
-      await this.#invalidate({ key, v, write, outcome, grp, keys, fence });
+      if (outcome === KIND.ROLLED_BACK) await fence?.lift().catch((error) => fail('lift', error));
+      else {
+        if (config.gapAfterCommit > 0 && random.chance(0.3))
+          await sleep(random.between(0, config.gapAfterCommit));
+        await this.#invalidate({ key, v, write, outcome, grp, keys, fence });
+      }
+      if (fence) records.add(KIND.FENCED, key, fencedAt, nowNs(), v, write);
     } catch {
       // The connection was terminated before COMMIT: nothing was written.
       client?.release(true);

@@ -1,4 +1,5 @@
 /** What stands behind the cache. Each gives the same handle, so that faults need not know which one it is. */
+import { cluster } from './cluster.mjs';
 import { sentinel } from './sentinel.mjs';
 import { standalone } from './standalone.mjs';
 
@@ -13,5 +14,5 @@ import { standalone } from './standalone.mjs';
  * @property {() => Promise<void>} stop
  */
 
-/** @type {Record<string, (options: {nodes: number, proxied: boolean, detour: boolean, boundMs: number}) => Promise<Topology>>} */
-export const TOPOLOGIES = { standalone, sentinel };
+/** @type {Record<string, (options: {nodes: number, proxied: boolean, detour: boolean, boundMs: number, random: object}) => Promise<Topology>>} */
+export const TOPOLOGIES = { standalone, sentinel, cluster };
