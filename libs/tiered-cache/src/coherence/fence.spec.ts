@@ -7,11 +7,18 @@ import {
   Source,
   stateOf,
 } from '../../../../test/support/fleet.js';
+import type { VirtualClock } from '../../../../test/support/virtual-clock.js';
 
 afterEach(closeFleets);
 
 const KEY = { namespace: 'items', id: 'a' };
 const NAMESPACES = { items: { ttl: '10m' }, strict: { ttl: '10m', consistency: 'strict' } } as const;
+
+/** A reader behind a fence waits a moment for it to go. */
+async function fenced<T>(clock: VirtualClock, reading: Promise<T>): Promise<T> {
+  await clock.pass(100);
+  return reading;
+}
 
 describe('a fence', () => {
   it('keeps out a value that was read before COMMIT, also when the writer dies right after it', async () => {
@@ -21,12 +28,12 @@ describe('a fence', () => {
     await nodes[0]!.getOrSet('strict', 'a', source.load);
     const fence = await nodes[0]!.fence([KEY, { namespace: 'strict', id: 'a' }], { for: '10s' });
     expect(fence.standing).toBe(true);
-    const during = await nodes[1]!.getOrSet('strict', 'a', source.load);
-    expect(during).toBe('old');
+    expect(await fenced(clock, nodes[1]!.getOrSet('strict', 'a', source.load))).toBe('old');
     source.values.set('a', 'new'); // COMMIT, and nothing more of this writer
-    expect(await nodes[1]!.getOrSet('strict', 'a', source.load)).toBe('new');
+    expect(await fenced(clock, nodes[1]!.getOrSet('strict', 'a', source.load))).toBe('new');
     await clock.pass(BOUND);
-    for (const node of nodes) expect(await node.getOrSet('items', 'a', source.load)).toBe('new');
+    for (const node of nodes)
+      expect(await fenced(clock, node.getOrSet('items', 'a', source.load))).toBe('new');
     await clock.pass(11_000);
     for (const node of nodes) expect(await node.getOrSet('items', 'a', source.load)).toBe('new');
   });
@@ -43,7 +50,7 @@ describe('a fence', () => {
     expect(await loading).toBe('old');
     await clock.pass(1);
     expect(nodes[1]!.namespace('items').peek('a')).toBeUndefined();
-    expect(await nodes[1]!.getOrSet('items', 'a', source.load)).toBe('new');
+    expect(await fenced(clock, nodes[1]!.getOrSet('items', 'a', source.load))).toBe('new');
   });
 
   it('keeps out what was loaded while it stood, however long that takes', async () => {
@@ -52,7 +59,8 @@ describe('a fence', () => {
     await nodes[0]!.fence([KEY], { for: '1s' });
     const release = source.hold();
     const loading = nodes[1]!.getOrSet('items', 'a', source.load);
-    await clock.pass(1);
+    await clock.pass(100);
+    expect(source.loads).toBe(1);
     source.values.set('a', 'new'); // COMMIT, and the writer dies
     await clock.pass(2_000);
     release();
@@ -64,7 +72,12 @@ describe('a fence', () => {
     const { nodes, clock, hub, tiers } = await fleet({ nodes: 2 });
     await nodes[0]!.fence([KEY], { for: '1s' });
     await nodes[1]!.set('items', 'a', 'old');
-    expect(await nodes[0]!.getOrSet('items', 'a', () => 'new')).toBe('new');
+    expect(
+      await fenced(
+        clock,
+        nodes[0]!.getOrSet('items', 'a', () => 'new'),
+      ),
+    ).toBe('new');
     // The same with a fill that arrives after the fence has ended.
     await nodes[0]!.fence([KEY], { for: '1s' });
     const lift = hub.inject({ at: 'request', how: 'held', commands: ['fill'], tier: tiers[1]! });
@@ -94,13 +107,41 @@ describe('a fence', () => {
     expect(source.loads).toBe(2);
   });
 
+  it('is waited for: readers load once, and what was committed', async () => {
+    const { nodes, clock } = await fleet({ nodes: 3 });
+    const source = new Source({ a: 'old', b: 'other' });
+    const fence = await nodes[0]!.fence([KEY]);
+    const reads = nodes.map((node) => node.getOrSet('items', 'a', source.load));
+    const batch = nodes[1]!.namespace('items').getOrSetMany(['a', 'b'], (ids) => {
+      source.loads += ids.length;
+      return new Map(ids.map((id) => [id, source.values.get(id)]));
+    });
+    await clock.pass(20);
+    source.values.set('a', 'new');
+    await fence.invalidate();
+    await clock.pass(100);
+    expect(await Promise.all(reads)).toEqual(['new', 'new', 'new']);
+    expect((await batch).get('a')).toBe('new');
+    expect(source.loads).toBe(2);
+  });
+
+  it('is waited for 50 ms: a writer that is slow or dead holds up nobody for longer', async () => {
+    const { nodes, clock } = await fleet({ nodes: 2 });
+    await nodes[0]!.fence([KEY]);
+    const reading = nodes[1]!.getOrSet('items', 'a', () => 'value');
+    await clock.pass(40);
+    expect(await stateOf(reading)).toEqual({ pending: true });
+    await clock.pass(60);
+    expect(await stateOf(reading)).toEqual({ pending: false, value: 'value' });
+  });
+
   it('is not ended by another writer of the same key', async () => {
-    const { nodes } = await fleet({ nodes: 2 });
+    const { nodes, clock } = await fleet({ nodes: 2 });
     const source = new Source({ a: 1 });
     await nodes[0]!.fence([KEY]);
     await (await nodes[1]!.fence([KEY])).invalidate();
-    await nodes[1]!.getOrSet('items', 'a', source.load);
-    await nodes[1]!.getOrSet('items', 'a', source.load);
+    await fenced(clock, nodes[1]!.getOrSet('items', 'a', source.load));
+    await fenced(clock, nodes[1]!.getOrSet('items', 'a', source.load));
     expect(source.loads).toBe(2);
   });
 

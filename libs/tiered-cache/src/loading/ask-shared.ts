@@ -18,12 +18,15 @@ export type SharedAnswer = { entry: StoredEntry } | { entry: null; lease: Lease 
 
 const POLL_MIN_MS = 5;
 const POLL_MAX_MS = 40;
+/** A fence stands for as long as a COMMIT takes; behind it everybody would load, and nobody could keep what was loaded. */
+const FENCE_PATIENCE_MS = 50;
 const MAX_REJECTIONS = 8;
 const FILL_NOTHING: SharedAnswer = { entry: null, lease: null };
 
 /**
  * Asks the shared tier: GET; on a miss ACQUIRE and the missing nonces in one go, until there is a value or a lease.
- * While somebody else holds the lease it asks again with jitter, and takes over when that lease has ended. A value
+ * While somebody else holds the lease it asks again with jitter, and takes over when that lease has ended. Before a fence
+ * it waits a moment: what the writer commits is what should be loaded. A value
  * found is promoted to L1. `onStale` hears of a value that has expired but may still be served.
  * @throws RemoteUnavailableError
  */
@@ -66,6 +69,7 @@ export async function askShared(
 
   const token = newToken();
   const giveUpAt = core.clock.monotonic() + 2 * leaseMs;
+  const fenceUntil = core.clock.monotonic() + FENCE_PATIENCE_MS;
   let pauseMs = POLL_MIN_MS;
   for (let rejections = 0; rejections < MAX_REJECTIONS;) {
     const marker = flight.remark();
@@ -78,7 +82,6 @@ export async function askShared(
         if (nonces !== null) return { entry: null, lease: { token, nonces } };
         void releaseLease(core, key, token);
         return FILL_NOTHING;
-      case 'fenced':
       case 'unknown':
         return FILL_NOTHING;
       case 'value': {
@@ -87,8 +90,10 @@ export async function askShared(
         if (entry !== null) return { entry };
         continue;
       }
+      case 'fenced':
       case 'busy':
-        if (core.clock.monotonic() >= giveUpAt) return FILL_NOTHING;
+        if (core.clock.monotonic() >= (acquired.outcome === 'busy' ? giveUpAt : fenceUntil))
+          return FILL_NOTHING;
         await pause(core, pauseMs * (0.5 + core.options.random()));
         pauseMs = Math.min(POLL_MAX_MS, pauseMs * 1.5);
     }

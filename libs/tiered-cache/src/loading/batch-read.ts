@@ -94,7 +94,7 @@ export class BatchRead {
     };
     try {
       const { missing, busy } = await this.askShared(ns, mine, settle, startedAt);
-      // Others load these: single reads wait for them, while this batch loads its own.
+      // Others load or commit these: single reads wait for them, while this batch loads its own.
       const waiting = busy.map(async ({ id, flight, request }) => {
         values.set(id, await this.single.readInstead(flight, request));
       });
@@ -208,7 +208,7 @@ export class BatchRead {
           if (nonces !== null) wanted.lease = { token: tokens[i]!, nonces };
           else void releaseLease(core, wanted.flight.key, tokens[i]!);
         }
-        if (outcome === 'busy' || outcome === 'value') busy.push(wanted);
+        if (outcome === 'busy' || outcome === 'fenced' || outcome === 'value') busy.push(wanted);
         else missing.push(wanted);
       }
       return { missing, busy };
