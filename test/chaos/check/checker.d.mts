@@ -29,6 +29,11 @@ export interface History {
   readonly byKey: Map<number, unknown[]>;
 }
 export function check(
-  run: { processes: Examined[]; committed: Map<number, { id: number; v: number }>; boundMs: number },
+  run: {
+    processes: Examined[];
+    committed: Map<number, { id: number; v: number }>;
+    boundMs: number;
+    fencesCount?: boolean;
+  },
   violations?: Violations,
 ): Checked;

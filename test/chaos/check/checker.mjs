@@ -34,10 +34,11 @@ export class Violations {
  * @param {{node: number, incarnation: number, killed: boolean, records: Float64Array}[]} run.processes
  * @param {Map<number, {id: number, v: number}>} run.committed
  * @param {number} run.boundMs
+ * @param {boolean} [run.fencesCount] false: a fence may have been wiped, so only answered invalidations count
  * @returns `{ reads, writes, staleness, violations, history }`
  */
-export function check({ processes, committed, boundMs }, violations = new Violations()) {
-  const history = assemble(processes, committed);
+export function check({ processes, committed, boundMs, fencesCount = true }, violations = new Violations()) {
+  const history = assemble(processes, committed, fencesCount);
   const timelines = { key: supersededAt(history.byKey, 'key'), tag: supersededAt(history.byKey, 'tag') };
   const own = ownWrites(history.writes);
   const boundNs = boundMs * 1e6;

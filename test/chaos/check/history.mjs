@@ -22,7 +22,7 @@ import { COLUMNS, KIND } from '../records.mjs';
  * @param {{records: Float64Array, killed: boolean}[]} processes
  * @param {Map<number, {id: number, v: number}>} committed the database's own history: write -> row and version
  */
-export function assemble(processes, committed) {
+export function assemble(processes, committed, fencesCount = true) {
   /** @type {Map<number, Write>} */
   const writes = new Map();
   processes.forEach(({ records }, process) => {
@@ -36,7 +36,8 @@ export function assemble(processes, committed) {
         writes.set(id, write);
       }
       if (kind === KIND.WRITE) Object.assign(write, { orm: a === 1, commitCall: call });
-      else if (kind === KIND.COMMITTED) Object.assign(write, { commitReturn: ret, fenced: a === 1 });
+      else if (kind === KIND.COMMITTED)
+        Object.assign(write, { commitReturn: ret, fenced: fencesCount && a === 1 });
       else if (kind === KIND.ROLLED_BACK) write.rolledBack = true;
       else if (kind === KIND.INVALIDATED)
         Object.assign(write, { sentAt: call, answeredAt: ret, acknowledged: a === 1 });

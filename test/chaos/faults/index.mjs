@@ -1,4 +1,16 @@
-/** All faults, and which rows a run has. */
+/**
+ * All faults, and which rows a run has.
+ *
+ * @typedef {object} Fault
+ * @property {string} name
+ * @property {string[]} [topologies] default: all
+ * @property {(context: object) => Promise<void>} [run] one round, healed when it resolves; none: nothing happens
+ * @property {boolean} [proxied] the nodes reach Redis through proxies
+ * @property {boolean} [detour] replicas will be led through proxies
+ * @property {boolean} [losesFences] Redis may forget a fence that its writer holds for standing: only what was answered
+ *   after COMMIT counts as acknowledged
+ * @property {object} [workload] overrides of workload.mjs
+ */
 import { clusterFailover, slotMigration } from './cluster.mjs';
 import { pgTerminate, refusedCommit } from './database.mjs';
 import { failoverStop, failoverTail, replicaLag } from './failover.mjs';
@@ -14,6 +26,7 @@ import {
   flushAll,
   logHole,
   logTrim,
+  outOfMemory,
   scriptFlush,
 } from './redis-commands.mjs';
 import { redisKill, redisStop } from './redis-process.mjs';
@@ -21,7 +34,7 @@ import { TOPOLOGIES } from '../topology/index.mjs';
 
 export const FAULTS = [
   ...[none, redisKill, redisStop, nodeKillCommit, nodeKillLoad, nodeStop, loopBlock, loopStutter, wallClock],
-  ...[clientKill, clientPause, debugSleep, flushAll, scriptFlush, evictions, logTrim, logHole],
+  ...[clientKill, clientPause, debugSleep, flushAll, scriptFlush, evictions, outOfMemory, logTrim, logHole],
   ...[lineDelay, lineDrop, lineHalfOpen, pollLate, pgTerminate, refusedCommit],
   ...[failoverTail, failoverStop, replicaLag, clusterFailover, slotMigration],
 ];

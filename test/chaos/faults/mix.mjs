@@ -6,6 +6,7 @@ import {
   debugSleep,
   evictions,
   flushAll,
+  outOfMemory,
   logTrim,
   scriptFlush,
 } from './redis-commands.mjs';
@@ -21,6 +22,7 @@ const PARTS = [
     debugSleep,
     evictions,
     flushAll,
+    outOfMemory,
     logTrim,
     scriptFlush,
     lineDelay,
@@ -32,6 +34,7 @@ const PARTS = [
 export const mixture = (number) => ({
   name: `mix-${number}`,
   proxied: true,
+  losesFences: true,
   async run(context) {
     const { random, sleep, topology } = context;
     const parts = PARTS.filter(({ topologies }) => !topologies || topologies.includes(topology.name));

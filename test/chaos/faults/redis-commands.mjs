@@ -33,6 +33,7 @@ export const debugSleep = {
 /** Twice in a row now and then: the log of the first is gone before all have seen it. */
 export const flushAll = {
   name: 'flushall',
+  losesFences: true,
   async run({ topology, random, sleep }) {
     for (let i = random.integer(1, 3); i > 0; i--) {
       await topology.admin((client) => client.flushall());
@@ -54,6 +55,7 @@ export const scriptFlush = {
 /** So little memory that values, leases, nonces, fences and the log itself are evicted. */
 export const evictions = {
   name: 'evictions',
+  losesFences: true,
   async run({ topology, random, sleep }) {
     await topology.admin(async (client) => {
       await client.config('SET', 'maxmemory-policy', 'allkeys-lru');
@@ -64,6 +66,26 @@ export const evictions = {
           for (let j = 0; j < 20; j++)
             await client.set(`filler:${i}:${j}`, 'x'.repeat(1_000), 'PX', 500).catch(() => undefined); // OOM is the point
           await sleep(random.between(30, 200));
+        }
+      } finally {
+        await client.config('SET', 'maxmemory', 0);
+      }
+    });
+  },
+};
+
+/** No memory for anything new: reads and deletions go on, fills and records are refused, some in mid-script. */
+export const outOfMemory = {
+  name: 'out-of-memory',
+  async run({ topology, random, sleep }) {
+    await topology.admin(async (client) => {
+      await client.config('SET', 'maxmemory-policy', 'noeviction');
+      try {
+        for (let i = 0; i < 5; i++) {
+          await client.config('SET', 'maxmemory', 1);
+          await sleep(random.between(20, 500));
+          await client.config('SET', 'maxmemory', 0);
+          await sleep(random.between(0, 100));
         }
       } finally {
         await client.config('SET', 'maxmemory', 0);

@@ -2,6 +2,7 @@
 
 export const redisKill = {
   name: 'redis-kill',
+  losesFences: true,
   async run({ topology, random, sleep }) {
     const server = await topology.primary();
     server.kill('SIGKILL');

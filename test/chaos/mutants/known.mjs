@@ -47,8 +47,7 @@ export const known = [
       },
       BELIEVES_ALL,
     ],
-    faults: ['line-drop', 'line-half-open'],
-    workload: SELDOM,
+    faults: ['node-stop', 'loop-block'],
     seconds: 16,
   },
   {

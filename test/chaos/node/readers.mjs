@@ -67,7 +67,8 @@ export class Readers {
     if (x < 0.6) return [`strict:${key}`, () => this.#single('strict', key)];
     if (x < 0.75) return ['groups', () => this.#group('groups', random.integer(0, config.groups - 1))];
     if (x < 0.82) return ['sgroups', () => this.#group('sgroups', random.integer(0, config.groups - 1))];
-    if (x < 0.9) return [`late:${key}`, () => this.#late(key)];
+    if (x < 0.88) return [`late:${key}`, () => this.#late(key)];
+    if (x < 0.93) return [`get ${key}`, () => this.#lookUp(random.pick(['items', 'strict', 'late']), key)];
     const keys = [...new Set(Array.from({ length: 8 }, () => this.#key()))];
     const space = random.chance(0.7) ? 'items' : 'strict';
     return [`${space}:${keys}`, () => this.#batch(space, keys)];
@@ -84,6 +85,18 @@ export class Readers {
     const call = nowNs();
     const row = await cache.getOrSet(space, String(key), () => load(key), options);
     records.add(KIND.READ, key, call, nowNs(), row.v, row.w, SPACE[space], demanded);
+  }
+
+  /** What is stored, without a load: what is found has to be as right. */
+  async #lookUp(space, key) {
+    const { cache, records } = this.#node;
+    const call = nowNs();
+    const peeked = cache.namespace(space).peek(String(key));
+    if (peeked) records.add(KIND.READ, key, call, nowNs(), peeked.v, peeked.w, SPACE[space]);
+    const again = nowNs();
+    const found = await cache.namespace(space).getMany([String(key)]);
+    const row = found.get(String(key));
+    if (row) records.add(KIND.READ, key, again, nowNs(), row.v, row.w, SPACE[space]);
   }
 
   /** A row that only its group's tag invalidates, and the group is known only once it is loaded. */

@@ -44,6 +44,13 @@ export async function sentinel({ boundMs, detour = false, signal }) {
       await redis.inSync();
       return { proxy, master };
     },
+    /** The others than the master take no writes for so long, whatever they become. */
+    pauseWrites: (master, ms) =>
+      Promise.all(
+        data
+          .filter((one) => one !== master)
+          .map(({ port }) => withClient(port, (client) => client.client('PAUSE', ms, 'WRITE'))),
+      ),
     /** Resolves when the sentinels name another master, and it says so itself. */
     async failedOver(old) {
       const until = performance.now() + FAILOVER_WITHIN_MS;
