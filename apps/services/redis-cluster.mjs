@@ -116,18 +116,22 @@ async function settled(nodes, replicas) {
   await eventually('a whole cluster', async () => {
     const views = (await Promise.all(nodes.map(look))).filter(Boolean);
     const ports = new Set(views.map(({ port }) => port));
-    return (
-      views.length > 0 &&
-      views.every(
-        ({ state, link, slots, known }) =>
-          state.cluster_state === 'ok' &&
-          Number(state.cluster_slots_ok) === SLOTS &&
-          (link.role === 'master' || link.master_link_status === 'up') &&
-          slots.every(([, , ...servers]) => servers.length > replicas) &&
-          known.every(({ port, flags }) => !ports.has(port) || !/fail|handshake|noaddr/.test(flags)) &&
-          known.length === nodes.length,
-      )
-    );
+    const complaints = views.flatMap(({ port, state, link, slots, known }) => {
+      const suspects = known.filter((one) => ports.has(one.port) && /fail|handshake|noaddr/.test(one.flags));
+      return [
+        state.cluster_state !== 'ok' && 'the cluster is not ok',
+        Number(state.cluster_slots_ok) !== SLOTS && `${state.cluster_slots_ok} slots are ok`,
+        link.role !== 'master' && link.master_link_status !== 'up' && 'it does not reach its master',
+        slots.some(([, , ...servers]) => servers.length <= replicas) && 'replicas are missing',
+        known.length !== nodes.length && `${known.length} nodes are known`,
+        ...suspects.map((one) => `port ${one.port} is ${one.flags}`),
+      ]
+        .filter(Boolean)
+        .map((what) => `on port ${port} ${what}`);
+    });
+    if (views.length === 0) complaints.push('nobody answers');
+    if (complaints.length > 0) throw new Error(complaints.join('; '));
+    return true;
   });
 }
 
