@@ -72,7 +72,7 @@ export class ClusterNodes {
     this.state = 'closed';
     this.reason = 'stopped';
     clearTimeout(this.timer);
-    for (const address of [...this.links.keys()]) this.unlink(address);
+    for (const address of this.links.keys()) this.unlink(address);
     await Promise.all(this.closing);
   }
 
