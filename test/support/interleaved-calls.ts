@@ -1,7 +1,7 @@
 import type { InvalidationResult } from '../../libs/tiered-cache/src/index.js';
 import type { InterleavedFleet, Member } from './interleaved-fleet.js';
 import type { ReadKind, WriteKind } from './interleaved-steps.js';
-import { type Key, KEYS, type Truth, valueOf } from './interleaved-truth.js';
+import { type Key, KEYS, type Least, type Truth, valueOf } from './interleaved-truth.js';
 
 /** Tags of every key; that of 'c' is met only in its value. */
 const TAGS: Record<Key, readonly string[]> = { a: ['t', 'u'], b: ['t', 'u'], c: ['d'] };
@@ -18,9 +18,12 @@ interface Call {
 /** The business on top of the caches: reads, loads and writes, each judged when it ends. */
 export class InterleavedCalls {
   private readonly calls: Call[] = [];
-  private readonly writing = new Map<Call, { keys: readonly Key[]; isSet: boolean }>();
+  private readonly writing = new Map<Call, { keys: readonly Key[]; isSet: boolean; isFenced: boolean }>();
   /** A process was killed with an invalidation unacknowledged: only an outbox would know of it. */
   orphans = false;
+  /** Wrote something that was not acknowledged, and will send it again. */
+  private readonly unacknowledged = new Set<Member>();
+  private losses = 0;
 
   constructor(
     private readonly fleet: InterleavedFleet,
@@ -36,12 +39,18 @@ export class InterleavedCalls {
 
   /** Before a process is killed. */
   forget(member: Member): void {
-    if (member.cache.health().pendingInvalidations > 0) this.orphans = true;
-    for (const call of this.writing.keys())
+    for (const [call, { isFenced }] of this.writing)
       if (call.by === member) {
-        this.orphans = true;
+        // What a fence is for: it stood when the writer died.
+        if (!isFenced) this.orphans = true;
         this.writing.delete(call);
       }
+    if (this.unacknowledged.has(member)) this.orphans = true;
+  }
+
+  /** The shared tier lost what it had: fences raised before stand no longer. */
+  dataLost(): void {
+    this.losses++;
   }
 
   use(kind: ReadKind | WriteKind, by: Member, key: Key): void {
@@ -55,6 +64,13 @@ export class InterleavedCalls {
         return this.reads(by, [key], kind, () => one(items.getOrSet(key, load, tags)));
       case 'fresh':
         return this.reads(by, [key], kind, () => one(items.getOrSet(key, load, { ...tags, fresh: true })));
+      case 'read after': {
+        const after = this.truth.positionOf(key);
+        if (after === undefined) return undefined;
+        const least = { version: after.version, why: `at the position given` };
+        const options = { ...tags, minPosition: after.position };
+        return this.reads(by, [key], kind, () => one(items.getOrSet(key, load, options)), least);
+      }
       case 'get':
         return this.reads(by, [key], kind, () => one(items.get(key)));
       case 'peek':
@@ -78,6 +94,9 @@ export class InterleavedCalls {
         return this.writes(by, 'set', [key], (version) =>
           items.set(key, valueOf(key, version[key]), { tags: TAGS[key] }),
         );
+      case 'fenced':
+      case 'rolled back':
+        return this.fences(by, key, kind === 'fenced');
       case 'delete':
         return this.writes(by, kind, [key], () => items.delete(key));
       case 'tag':
@@ -126,8 +145,14 @@ export class InterleavedCalls {
     keys: readonly Key[],
     kind: string,
     ask: () => Promise<ReadonlyMap<string, unknown>>,
+    atLeast?: Least,
   ): void {
-    const least = new Map(keys.map((key) => [key, this.truth.least(key, by, this.fleet.now)]));
+    const least = new Map(
+      keys.map((key) => {
+        const promised = this.truth.least(key, by, this.fleet.now);
+        return [key, atLeast !== undefined && atLeast.version > promised.version ? atLeast : promised];
+      }),
+    );
     this.call(by, `${kind} ${keys.join(', ')}`, ask, (answers) => {
       for (const key of keys) {
         const wrong = this.truth.judge(key, answers.get(key), least.get(key)!);
@@ -144,22 +169,69 @@ export class InterleavedCalls {
     keys: readonly Key[],
     invalidate: (version: Record<Key, number>) => Promise<InvalidationResult>,
   ): void {
-    const isSet = kind === 'set';
-    for (const other of this.writing.values())
-      if (other.isSet && other.keys.some((key) => keys.includes(key))) return;
+    if (this.isBeingSet(keys)) return;
     const version = this.truth.commit(keys);
+    this.invalidates(by, kind, keys, version, false, () => invalidate(version));
+  }
+
+  private invalidates(
+    by: Member,
+    kind: string,
+    keys: readonly Key[],
+    version: Record<Key, number>,
+    isFenced: boolean,
+    invalidate: () => Promise<InvalidationResult>,
+  ): void {
     const what = `${kind} ${keys.map((key) => valueOf(key, version[key])).join(', ')}`;
-    const call = this.call(
+    const call = this.call(by, what, invalidate, ({ acknowledged, position }) => {
+      this.writing.delete(call);
+      this.truth.settled({ keys, version, by, settledAt: this.fleet.now, acknowledged, position });
+      if (!acknowledged && !isFenced) this.unacknowledged.add(by);
+      return acknowledged ? 'acknowledged' : 'not acknowledged';
+    });
+    this.writing.set(call, { keys, isSet: kind === 'set', isFenced });
+  }
+
+  /** A transaction: FENCE, then COMMIT when its time comes, then INVALIDATE; or ROLLBACK, and the fence goes. */
+  private fences(by: Member, key: Key, commits: boolean): void {
+    if (this.isBeingSet([key])) return;
+    const { losses } = this;
+    this.call(
       by,
-      what,
-      () => invalidate(version),
-      ({ acknowledged }) => {
-        this.writing.delete(call);
-        this.truth.settled({ keys, version, by, settledAt: this.fleet.now, acknowledged });
-        return acknowledged ? 'acknowledged' : 'not acknowledged';
+      `transaction on ${key}`,
+      async () => {
+        const fence = await by.cache.fence([{ namespace: 'items', id: key }], { for: '8s' });
+        const what = `${commits ? 'COMMIT' : 'ROLLBACK'} of ${key} on ${by.name}`;
+        await new Promise<void>((resolve) => this.fleet.events.addCommit(by, what, resolve));
+        if (!commits || this.isBeingSet([key])) {
+          this.truth.rollBack(key);
+          return fence.lift();
+        }
+        const version = this.truth.commit([key]);
+        const safe = fence.standing && losses === this.losses;
+        this.note(
+          `  ${valueOf(key, version[key])} is committed, the fence ${safe ? 'stands' : 'does not stand'}`,
+        );
+        if (safe)
+          this.truth.settled({
+            keys: [key],
+            version,
+            by: null,
+            settledAt: this.fleet.now,
+            acknowledged: true,
+          });
+        return this.invalidates(by, `invalidate behind the fence`, [key], version, safe, () =>
+          fence.invalidate(),
+        );
       },
+      () => 'over',
     );
-    this.writing.set(call, { keys, isSet });
+  }
+
+  private isBeingSet(keys: readonly Key[]): boolean {
+    for (const other of this.writing.values())
+      if (other.isSet && other.keys.some((key) => keys.includes(key))) return true;
+    return false;
   }
 
   private call<T>(by: Member, what: string, begin: () => Promise<T>, end: (answer: T) => string): Call {

@@ -17,7 +17,7 @@ interface Exchange {
 /** Something that can happen next. */
 export interface Event {
   readonly id: number;
-  readonly kind: 'request' | 'answer' | 'load' | 'timer';
+  readonly kind: 'request' | 'answer' | 'load' | 'timer' | 'commit';
   readonly actor: Actor;
   readonly what: string;
   readonly since: number;
@@ -98,6 +98,10 @@ export class EventPool {
     this.add('load', actor, what, undefined, run, fail);
   }
 
+  addCommit(actor: Actor, what: string, run: () => void): void {
+    this.add('commit', actor, what, undefined, run);
+  }
+
   addLateTimer(actor: Actor, fn: () => void): void {
     this.add('timer', actor, `${actor.name} fires a late timer`, undefined, fn);
   }
@@ -120,6 +124,11 @@ export class EventPool {
   lose(event: Event): void {
     this.take(event);
     this.log(`lost: ${event.what}`);
+  }
+
+  /** What was never sent. */
+  drop(unsent: (event: Event) => boolean): void {
+    for (const event of this.pool.filter(unsent)) this.take(event);
   }
 
   /** Runs what is wanted, the oldest first, until nothing of it is left. */

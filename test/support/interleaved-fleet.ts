@@ -67,7 +67,7 @@ export class InterleavedFleet {
     return this.clock.now;
   }
 
-  /** A process is killed: it never goes on, and another takes its place. What it sent is still on its way. */
+  /** A process is killed: it never goes on, and another takes its place. */
   kill(slot: number): Member {
     const dead = this.members[slot]!;
     dead.dead = true;

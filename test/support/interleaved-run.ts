@@ -4,7 +4,7 @@ import { BOUND, TIMEOUT } from './fleet.js';
 import { InterleavedCalls } from './interleaved-calls.js';
 import type { Event } from './interleaved-events.js';
 import { InterleavedFleet, type Member } from './interleaved-fleet.js';
-import type { History, NodeStep, Step, Traffic } from './interleaved-steps.js';
+import { type History, type NodeStep, type Step, stepIn, type Traffic } from './interleaved-steps.js';
 import { type Key, KEYS, Truth, valueOf } from './interleaved-truth.js';
 
 /** No load of the source and no stop of a process takes longer: a load stuck for good is told to its readers. */
@@ -46,13 +46,16 @@ export class InterleavedRun {
     this.calls = new InterleavedCalls(this.fleet, this.truth, note, this.broken);
   }
   private resting = false;
+  private promote: (() => void) | undefined;
   private readonly note: (line: string) => void;
 
   async play(): Promise<void> {
     await this.fleet.pass(1, () => this.flow(() => true));
     this.trace.length = 0;
     for (const step of this.history.steps) {
-      await this.take(step);
+      const taken = stepIn(this.history, step);
+      if (taken === undefined) continue;
+      await this.take(taken);
       await this.flow(() => false);
       if (this.broken.length > 0) return;
     }
@@ -64,36 +67,50 @@ export class InterleavedRun {
     return this.fleet.events.drain((event) => wanted(event) || this.runsByItself(event));
   }
 
-  private runsByItself({ exchange, actor }: Event): boolean {
-    if (!this.history.attentive || (actor as Member).deaf) return false;
-    return exchange !== undefined && BACKGROUND.has(exchange.command);
+  private runsByItself(event: Event): boolean {
+    return this.history.attentive && !(event.actor as Member).deaf && isBackground(event);
   }
 
   private async take(step: Step): Promise<void> {
     const { hub, members } = this.fleet;
     switch (step.do) {
       case 'event':
+      case 'newest':
       case 'lose':
       case 'fail':
         return this.takeEvent(step.do, step.nth);
       case 'flow': {
         const of = step.node === 'all' ? undefined : members[step.node % members.length];
         return this.flow(
-          ({ kind, actor }) => (of === undefined || actor === of) && (step.loads || kind !== 'load'),
+          (event) =>
+            (of === undefined || event.actor === of) &&
+            (step.loads || (event.kind !== 'load' && event.kind !== 'commit')) &&
+            (step.polls || !isBackground(event)),
         );
       }
       case 'pass':
         return this.pass(step.ms, step.traffic);
       case 'flush':
         this.note('the hub loses all data');
+        this.calls.dataLost();
         return hub.flush();
+      case 'replicate':
+        this.note('a replica has copied all that the hub holds');
+        this.promote = hub.replica();
+        return undefined;
+      case 'fail over':
+        if (this.promote === undefined) return undefined;
+        this.note('the hub fails over to its replica');
+        this.calls.dataLost();
+        return this.promote();
       case 'restart':
       case 'restart with data':
         this.note(`the hub restarts ${step.do === 'restart' ? 'empty' : 'with its data'}`);
+        if (step.do === 'restart') this.calls.dataLost();
         return hub.restart({ keepData: step.do !== 'restart' });
       case 'trim':
-        this.note(`the log keeps ${step.nth} records`);
-        return hub.trimLog(step.nth);
+        this.note('the log keeps one record');
+        return hub.trimLog(1);
       case 'punch':
         // A lost record shows only when another one follows it; the end of a log is lost with its server alone.
         this.note('the log loses its newest record, and has another one after it');
@@ -108,37 +125,43 @@ export class InterleavedRun {
         return this.disturb(step.do, step.node % members.length);
       default: {
         const by = members[step.node % members.length]!;
-        if (!by.paused) this.calls.use(step.do, by, step.key);
+        if (!by.paused) this.calls.use(step.do, by, this.history.oneKey ? 'a' : step.key);
         return undefined;
       }
     }
   }
 
-  private async takeEvent(how: 'event' | 'lose' | 'fail', nth: number): Promise<void> {
+  private async takeEvent(how: 'event' | 'newest' | 'lose' | 'fail', nth: number): Promise<void> {
     const { events } = this.fleet;
     const fit = events.possible.filter(({ kind }) => {
-      if (how === 'event') return true;
-      return how === 'fail' ? kind === 'load' : kind === 'request' || kind === 'answer';
+      if (how === 'fail') return kind === 'load';
+      return how !== 'lose' || kind === 'request' || kind === 'answer';
     });
+    if (how === 'newest') fit.reverse();
     const event = fit[nth % Math.max(1, fit.length)];
     if (event === undefined) return;
-    if (how === 'event') await events.run(event);
-    else if (how === 'fail') await events.fail(event);
-    else events.lose(event);
+    if (how === 'fail') await events.fail(event);
+    else if (how === 'lose') events.lose(event);
+    else await events.run(event);
   }
 
   private async pass(ms: number, traffic: Traffic): Promise<void> {
     this.note(`${ms} ms pass, ${ARRIVES[traffic]}`);
     const { newest } = this.fleet.events;
     const arrives = ({ id, kind, actor }: Event) =>
-      kind !== 'load' && !(actor as Member).deaf && (traffic === 'all' || (traffic === 'new' && id > newest));
+      kind !== 'load' &&
+      kind !== 'commit' &&
+      !(actor as Member).deaf &&
+      (traffic === 'all' || (traffic === 'new' && id > newest));
     await this.flow(arrives);
     for (let left = ms; left > 0; left -= SLICE_MS) {
       await this.fleet.pass(Math.min(left, SLICE_MS), () => this.flow(arrives));
       const { now } = this.fleet;
       for (const [member, at] of this.stoppedAt)
         if (now - at >= LONGEST_MS) this.disturb('continue', this.fleet.members.indexOf(member));
-      await this.flow(({ kind, since }) => kind === 'load' && now - since >= LONGEST_MS);
+      await this.flow(
+        ({ kind, since }) => (kind === 'load' || kind === 'commit') && now - since >= LONGEST_MS,
+      );
     }
   }
 
@@ -165,6 +188,7 @@ export class InterleavedRun {
       case 'kill':
         this.calls.forget(member);
         this.stoppedAt.delete(member);
+        this.fleet.events.drop(({ kind, actor }) => kind === 'request' && actor === member);
         this.fleet.kill(slot);
     }
   }
@@ -179,6 +203,7 @@ export class InterleavedRun {
       member.deaf = false;
       fleet.hub.mend(member.tier);
     }
+    await this.flow(() => true);
     await this.run(100);
     for (let i = 0; i < 100 && calls.unsettled.length > 0; i++) await this.run(200);
     if (calls.orphans) calls.relay(fleet.members[0]!);
@@ -222,4 +247,8 @@ export class InterleavedRun {
     for (let i = 0; i < 100 && answer === undefined; i++) await this.run(i === 0 ? 0 : 50);
     return answer === undefined ? 'nothing ever' : answer.value;
   }
+}
+
+function isBackground({ exchange }: Event): boolean {
+  return exchange !== undefined && BACKGROUND.has(exchange.command);
 }

@@ -12,9 +12,11 @@ export function valueOf(key: Key, version: number): string {
 interface Write {
   keys: readonly Key[];
   version: Record<Key, number>;
-  by: Actor;
+  /** Null: its writer has not heard yet; a fence stood when it was committed. */
+  by: Actor | null;
   settledAt: number;
   acknowledged: boolean;
+  position?: string | null;
 }
 
 /** What a read that begins now has to know: no older version is right. */
@@ -61,9 +63,19 @@ export class Truth {
       if (by === reader)
         least = { version: version[key], why: `written on ${by.name} itself, ${since} ms ago` };
       else if (acknowledged && (this.strict || since > BOUND))
-        least = { version: version[key], why: `acknowledged ${since} ms before on ${by.name}` };
+        least = {
+          version: version[key],
+          why: `${by === null ? 'committed behind a fence' : `acknowledged on ${by.name}`} ${since} ms ago`,
+        };
     }
     return least;
+  }
+
+  /** The newest write of `key` that can be waited for on another node. */
+  positionOf(key: Key): { position: string; version: number } | undefined {
+    for (const { keys, version, position } of this.writes.toReversed())
+      if (keys.includes(key) && typeof position === 'string') return { position, version: version[key] };
+    return undefined;
   }
 
   /** What is wrong with an answer, or undefined. */
