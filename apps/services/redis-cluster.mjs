@@ -130,9 +130,18 @@ async function settled(nodes, replicas) {
         .map((what) => `on port ${port} ${what}`);
     });
     if (views.length === 0) complaints.push('nobody answers');
+    // A failover that some have not heard of yet would let the next question be asked of the wrong node.
+    if (new Set(views.map(({ known }) => opinion(known))).size > 1) complaints.push('they disagree');
     if (complaints.length > 0) throw new Error(complaints.join('; '));
     return true;
   });
+}
+
+/** Who owns what and who follows whom, in comparable form. */
+function opinion(known) {
+  return JSON.stringify(
+    known.map(({ id, masterId, slots }) => [id, masterId, slots]).toSorted(([a], [b]) => (a < b ? -1 : 1)),
+  );
 }
 
 /** What one node says; undefined when it does not answer. */
@@ -216,11 +225,16 @@ async function migrateSlot(nodes, slot, toId, { pauseMs = 0 } = {}) {
  * @returns the id of the new master, when every node that lives agrees
  */
 async function failover(nodes, masterId, { mode } = {}) {
-  const known = await topology(nodes);
-  const replica = known.find((node) => node.masterId === masterId && node.alive);
-  if (!replica) throw new Error(`no live replica of ${masterId}`);
-  await ask(replica.port, 'CLUSTER', 'FAILOVER', ...(mode ? [mode.toUpperCase()] : []));
+  const replica = await eventually(`a live replica of ${masterId}`, async () =>
+    (await topology(nodes)).find((node) => node.masterId === masterId && node.alive),
+  );
+  let askedAt = -Infinity;
   await eventually(`a failover to port ${replica.port}`, async () => {
+    // One that finds no majority, or does not catch up, is given up silently after five seconds.
+    if (Date.now() - askedAt > 5500) {
+      askedAt = Date.now();
+      await ask(replica.port, 'CLUSTER', 'FAILOVER', ...(mode ? [mode.toUpperCase()] : []));
+    }
     const views = (await Promise.all(nodes.map(look))).filter(Boolean);
     return views.every(({ known: all }) => {
       const promoted = all.find(({ id }) => id === replica.id);
