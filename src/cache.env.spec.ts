@@ -99,12 +99,24 @@ describe('cacheOptionsFromEnv', () => {
       expect(() => cacheOptionsFromEnv({ CACHE_REDIS_SENTINELS: list })).toThrow('host:port');
   });
 
+  it('reads nodes of a cluster, which has one database and no other address', () => {
+    const nodes = { CACHE_REDIS_CLUSTER_NODES: 'one:7000, two' };
+    expect(cacheOptionsFromEnv({ ...nodes, REDIS_USERNAME: 'app', REDIS_TLS: 'true' }).redis).toEqual({
+      cluster: { nodes: [{ host: 'one', port: 7_000 }, { host: 'two' }] },
+      username: 'app',
+      tls: true,
+    });
+    expect(() => cacheOptionsFromEnv({ ...nodes, REDIS_URL: 'redis://:secret@h' })).toThrow('REDIS_URL');
+    expect(() => cacheOptionsFromEnv({ CACHE_REDIS_CLUSTER_NODES: 'one,,two' })).toThrow('host:port');
+  });
+
   it('is accepted by the engine', async () => {
     for (const env of [
       {},
       { REDIS_URL: 'redis://cache:7000', REDIS_PASSWORD: 'a/b@c' },
       { REDIS_HOST: 'h' },
       { CACHE_REDIS_SENTINELS: 'one,two', CACHE_REDIS_SENTINEL_NAME: 'main' },
+      { CACHE_REDIS_CLUSTER_NODES: 'one,[::1]:7000' },
     ])
       await new TieredCache(engineOptions(resolveCacheOptions(cacheOptionsFromEnv(env)))).close();
   });

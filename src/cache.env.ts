@@ -42,6 +42,7 @@ export const CACHE_ENV: readonly CacheEnvVariable[] = [
   variable('CACHE_REDIS_SENTINEL_USERNAME', 'text', '', 'ACL user on the sentinels'),
   variable('CACHE_REDIS_SENTINEL_PASSWORD', 'text', '', 'password of the sentinels'),
   variable('CACHE_REDIS_SENTINEL_TLS', 'boolean', 'false', 'TLS to the sentinels; REDIS_TLS is for the servers they name'), // prettier-ignore
+  variable('CACHE_REDIS_CLUSTER_NODES', 'list', '', 'host:port,host:port of some nodes of a Redis Cluster, instead of REDIS_URL and REDIS_HOST'), // prettier-ignore
   variable('CACHE_PREFIX', 'text', CACHE_DEFAULTS.prefix, 'first part of every key in the shared tier'),
   variable('CACHE_TTL_SHORT', 'seconds', '300', 'TTL profile: 5 minutes'),
   variable('CACHE_TTL_MEDIUM', 'seconds', '1800', 'TTL profile: 30 minutes; the default TTL'),
@@ -105,9 +106,9 @@ function redisFromEnv(env: Env): RedisOptions | null {
   const tls = flag(env, 'REDIS_TLS');
   const commandTimeout = whole(env, 'CACHE_COMMAND_TIMEOUT_MS', 10, 60_000);
   const connectTimeout = whole(env, 'CACHE_CONNECT_TIMEOUT_MS', 10, 60_000);
-  const sentinels = sentinelsFromEnv(env);
-  if (url === undefined && host === undefined && sentinels === null) return null;
-  const options: RedisOptions = { ...sentinels };
+  const elsewhere = { ...sentinelsFromEnv(env), ...clusterFromEnv(env) };
+  if (url === undefined && host === undefined && Object.keys(elsewhere).length === 0) return null;
+  const options: RedisOptions = elsewhere;
   if (url !== undefined) options.url = completeUrl(url, { username, password, db });
   else {
     set(options, 'host', host);
@@ -122,20 +123,31 @@ function redisFromEnv(env: Env): RedisOptions | null {
   return options;
 }
 
-/** Null when CACHE_REDIS_SENTINELS is absent; the others count only beside it. */
-function sentinelsFromEnv(env: Env): RedisOptions | null {
-  const list = text(env, 'CACHE_REDIS_SENTINELS');
+/** Null when CACHE_REDIS_CLUSTER_NODES is absent. */
+function clusterFromEnv(env: Env): RedisOptions | null {
+  const nodes = addressList(env, 'CACHE_REDIS_CLUSTER_NODES');
+  return nodes && { cluster: { nodes } };
+}
+
+/** A list that takes the place of the other addresses; null when it is absent. */
+function addressList(env: Env, option: string): { host: string; port?: number }[] | null {
+  const list = text(env, option);
   if (list === undefined) return null;
   for (const name of ['REDIS_URL', 'REDIS_HOST', 'REDIS_PORT'])
     if (text(env, name) !== undefined)
-      throw new InvalidOptionsError(name, '(not shown)', 'not beside CACHE_REDIS_SENTINELS');
-  const sentinels = list.split(',').map((one) => {
+      throw new InvalidOptionsError(name, '(not shown)', `not beside ${option}`);
+  return list.split(',').map((one) => {
     const [, v6, name, port] = /^(?:\[([^\]\s]+)\]|([^\s:[\]]+))(?::(\d{1,5}))?$/.exec(one.trim()) ?? [];
     const host = v6 ?? name;
-    if (host === undefined)
-      throw new InvalidOptionsError('CACHE_REDIS_SENTINELS', list, 'host:port,host:port');
+    if (host === undefined) throw new InvalidOptionsError(option, list, 'host:port,host:port');
     return { host, ...(port !== undefined && { port: Number(port) }) };
   });
+}
+
+/** Null when CACHE_REDIS_SENTINELS is absent; the others count only beside it. */
+function sentinelsFromEnv(env: Env): RedisOptions | null {
+  const sentinels = addressList(env, 'CACHE_REDIS_SENTINELS');
+  if (sentinels === null) return null;
   const options: RedisOptions = { sentinels };
   set(options, 'sentinelName', text(env, 'CACHE_REDIS_SENTINEL_NAME'));
   set(options, 'sentinelUsername', text(env, 'CACHE_REDIS_SENTINEL_USERNAME'));
