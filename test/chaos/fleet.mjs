@@ -145,7 +145,7 @@ export class Fleet {
   async healthy() {
     try {
       const all = await this.all('health', {}, 1_000);
-      this.newestHealth = all.map(({ stats, ...health }) => health);
+      this.newestHealth = all.map(({ stats: _stats, ...health }) => health);
       this.#nodes.filter(({ live }) => live).forEach((slot, i) => (slot.life.stats = all[i]?.stats));
       return (
         this.#nodes.every(({ live }) => live) &&

@@ -59,7 +59,10 @@ async function runAll(options, postgres, folder, signal) {
 
 async function main() {
   const options = parseOptions(process.argv.slice(2));
-  if (options.help) return void console.log(options.help);
+  if (options.help) {
+    console.log(options.help);
+    return;
+  }
   console.log(`seed ${options.seed}, bound ${options.boundMs} ms, ${options.nodes} nodes`);
   const stop = listenForStop();
   const folder = await mkdtemp(join(tmpdir(), 'strata-chaos-'));

@@ -25,24 +25,26 @@ export function parseOptions(argv) {
   const { values } = parseArgs({
     args,
     options: {
-      ...{
-        seconds: text,
-        json: text,
-        seed: text,
-        faults: text,
-        topology: text,
-        nodes: text,
-        bound: text,
-        mix: text,
-      },
-      ...{ workload: text, mutants: text, short: { type: 'boolean' }, help: { type: 'boolean' } },
+      seconds: text,
+      json: text,
+      seed: text,
+      faults: text,
+      topology: text,
+      nodes: text,
+      bound: text,
+      mix: text,
+      workload: text,
+      mutants: text,
+      short: { type: 'boolean' },
+      help: { type: 'boolean' },
     },
   });
   if (values.help) return { help: USAGE };
   const number = (name, otherwise, least) => {
     if (values[name] === undefined) return otherwise;
     const value = Number(values[name]);
-    if (!(value >= least)) throw new Error(`--${name} ${values[name]}: a number from ${least}\n${USAGE}`);
+    if (!(value >= least))
+      throw new Error(`--${name} ${String(values[name])}: a number from ${least}\n${USAGE}`);
     return value;
   };
   const names = (value) => (value === undefined || value === 'all' ? undefined : value.split(','));

@@ -163,7 +163,7 @@ function handPositionsOver(fleet, random) {
   fleet.onPosition = (from, { key, version, position }) => {
     const others = fleet.nodes.filter(({ node, ready, live }) => node !== from && ready && live);
     if (others.length === 0) return;
-    const space = random.chance(0.8) ? 'items' : 'strict';
+    const space = random.pick(['items', 'items', 'groups', 'groups', 'strict']);
     fleet.tell(random.pick(others).node, 'read', { key, version, position, space });
   };
 }

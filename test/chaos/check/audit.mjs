@@ -18,13 +18,11 @@ export function checkAudits(audits, versions, history, processes, violations) {
         if (version >= least && version <= versions.get(key)) continue;
         violations.add('C4', {
           why: `${tier} holds version ${version}, the database ${versions.get(key)} (promised: ${least})`,
-          ...{
-            key,
-            space,
-            node,
-            version,
-            against: (history.byKey.get(key) ?? []).slice(version, version + 4).filter(Boolean),
-          },
+          key,
+          space,
+          node,
+          version,
+          against: (history.byKey.get(key) ?? []).slice(version, version + 4).filter(Boolean),
         });
       }
     }

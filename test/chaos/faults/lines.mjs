@@ -47,7 +47,10 @@ export const lineHalfOpen = {
     const how = random.pick(['silent', 'to-server', 'to-client']);
     const proxies = someProxies(context);
     // Silent: the lines open now are dead for ever, new ones work. Otherwise one direction swallows everything.
-    for (const proxy of proxies) how === 'silent' ? proxy.silence() : proxy.halfOpen(how);
+    for (const proxy of proxies) {
+      if (how === 'silent') proxy.silence();
+      else proxy.halfOpen(how);
+    }
     await sleep(random.between(boundMs, 4 * boundMs));
     await Promise.all(proxies.map((proxy) => proxy.mend()));
   },

@@ -15,20 +15,25 @@ import { pgTerminate } from './database.mjs';
 import { redisKill, redisStop } from './redis-process.mjs';
 
 const PARTS = [
-  ...[nodeKillCommit, nodeKillLoad, nodeStop, loopBlock, wallClock, redisKill, redisStop, pgTerminate],
-  ...[
-    clientKill,
-    clientPause,
-    debugSleep,
-    evictions,
-    flushAll,
-    outOfMemory,
-    logTrim,
-    scriptFlush,
-    lineDelay,
-    lineDrop,
-    lineHalfOpen,
-  ],
+  nodeKillCommit,
+  nodeKillLoad,
+  nodeStop,
+  loopBlock,
+  wallClock,
+  redisKill,
+  redisStop,
+  pgTerminate,
+  clientKill,
+  clientPause,
+  debugSleep,
+  evictions,
+  flushAll,
+  outOfMemory,
+  logTrim,
+  scriptFlush,
+  lineDelay,
+  lineDrop,
+  lineHalfOpen,
 ];
 
 export const mixture = (number) => ({

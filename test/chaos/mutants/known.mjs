@@ -92,7 +92,7 @@ export const known = [
     // Answers of several masters come in any order.
     topology: 'cluster',
     faults: ['loop-stutter', 'redis-stop'],
-    workload: { fenced: 0.2 },
+    workload: { writePause: [2, 8], fenced: 0, orm: 0, handedOver: 1, hot: 4 },
     seconds: 12,
   },
   {

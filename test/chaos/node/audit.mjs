@@ -2,6 +2,8 @@
 import { SPACES } from '../records.mjs';
 import { groupTag } from './cache.mjs';
 
+const LATE = { tagsOf: (row) => [groupTag(row.grp)] };
+
 /** @returns `{ space, tier: 'l1' | 'stored' | 'api', rows: [id, version][] }[]` */
 export async function audit({ config, cache, loaders }) {
   const found = [];
@@ -19,9 +21,7 @@ export async function audit({ config, cache, loaders }) {
     for (const id of ids) {
       const value = grouped
         ? await cache.getOrSet(name, id, () => loaders.group(name)(id), { tags: [groupTag(id)] })
-        : await cache.getOrSet(name, id, () => loaders.one(name)(id), {
-            ...(name === 'late' ? { tagsOf: (row) => [groupTag(row.grp)] } : {}),
-          });
+        : await cache.getOrSet(name, id, () => loaders.one(name)(id), name === 'late' ? LATE : undefined);
       api.push(...rowsOf(value));
     }
     found.push({ space: name, tier: 'l1', rows: l1 }, { space: name, tier: 'stored', rows: stored });

@@ -1,6 +1,6 @@
 /** Readers by key, by tag-dependent aggregate and in batches, on hot and on cold keys. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { KIND, SPACE, nowNs } from '../records.mjs';
+import { GROUP_SIZE, KIND, SPACE, nowNs } from '../records.mjs';
 import { groupTag } from './cache.mjs';
 import { LoadFailed } from './loaders.mjs';
 
@@ -34,7 +34,14 @@ export class Readers {
 
   /** A read that demands what a writer on another node has written. */
   async demanded({ key, version, position, space }) {
-    await this.#single(space, key, version, { minPosition: position });
+    const options = { minPosition: position };
+    try {
+      if (space === 'groups')
+        await this.#group(space, Math.floor((key - 1) / GROUP_SIZE), { key, version, options });
+      else await this.#single(space, key, version, options);
+    } catch (error) {
+      if (!(error instanceof LoadFailed)) this.#node.fail(`minPosition ${space}:${key}`, error);
+    }
   }
 
   async #loop(index) {
@@ -71,7 +78,7 @@ export class Readers {
     if (x < 0.93) return [`get ${key}`, () => this.#lookUp(random.pick(['items', 'strict', 'late']), key)];
     const keys = [...new Set(Array.from({ length: 8 }, () => this.#key()))];
     const space = random.chance(0.7) ? 'items' : 'strict';
-    return [`${space}:${keys}`, () => this.#batch(space, keys)];
+    return [`${space}:${keys.join()}`, () => this.#batch(space, keys)];
   }
 
   #key() {
@@ -79,7 +86,7 @@ export class Readers {
     return random.chance(0.5) ? random.integer(1, config.hot) : random.integer(1, config.keys);
   }
 
-  async #single(space, key, demanded = -1, options = undefined) {
+  async #single(space, key, demanded = -1, options) {
     const { cache, loaders, records } = this.#node;
     const load = loaders.one(space);
     const call = nowNs();
@@ -110,15 +117,19 @@ export class Readers {
     records.add(KIND.READ, key, call, nowNs(), row.v, row.w, SPACE.late);
   }
 
-  async #group(space, group) {
+  async #group(space, group, demanded) {
     const { cache, loaders, records } = this.#node;
     const load = loaders.group(space);
     const call = nowNs();
-    const rows = await cache.getOrSet(space, String(group), () => load(group), { tags: [groupTag(group)] });
+    const rows = await cache.getOrSet(space, String(group), () => load(group), {
+      tags: [groupTag(group)],
+      ...demanded?.options,
+    });
     const ret = nowNs();
-    rows.forEach(({ id, v, w }, i) =>
-      records.add(i === 0 ? KIND.READ : KIND.READ_MORE, id, call, ret, v, w, SPACE[space]),
-    );
+    rows.forEach(({ id, v, w }, i) => {
+      const least = demanded?.key === id ? demanded.version : -1;
+      records.add(i === 0 ? KIND.READ : KIND.READ_MORE, id, call, ret, v, w, SPACE[space], least);
+    });
   }
 
   async #batch(space, keys) {

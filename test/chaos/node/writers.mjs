@@ -134,7 +134,8 @@ export class Writers {
     try {
       result = await (fence ? fence.invalidate(selector) : cache.invalidate(selector));
     } catch (error) {
-      return fail('invalidate', error);
+      fail('invalidate', error);
+      return;
     }
     const ret = nowNs();
     if (outcome !== KIND.COMMITTED) return;
