@@ -10,7 +10,7 @@ import { createRedisTier, TieredCache, type RedisTierOptions } from '../../libs/
 import { keySlot } from '../../libs/tiered-cache/src/remote/redis/cluster/key-slot.js';
 import { until } from '../conformance/until.js';
 import { describeWithRedis, keyPrefix } from '../support/services.js';
-import { startProxy } from '../support/tcp-proxy.mjs';
+import { startProxy, type TcpProxy } from '../support/tcp-proxy.mjs';
 
 /** Detection, election, promotion, and our own backoff; seen: 2 to 3 s. */
 const FAILOVER = 15_000;
@@ -257,12 +257,12 @@ describeWithRedis('the cache on Redis Cluster', () => {
 
   it('costs an invalidation two round trips, and reaches nodes through a natMap', async () => {
     const RTT = 100;
-    const proxies = new Map(
+    const proxies = new Map<string, TcpProxy>(
       await Promise.all(
         cluster.nodes.map(async ({ port }) => {
           const proxy = await startProxy({ to: port });
           cleanups.push(() => proxy.stop());
-          return [`127.0.0.1:${port}` as string, proxy] as const;
+          return [`127.0.0.1:${port}`, proxy] as const;
         }),
       ),
     );

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { RemoteUnavailableError } from '../../../errors.js';
 import type { LogCursor, LogPage, LogRecord } from '../../remote-tier.js';
@@ -5,7 +6,7 @@ import { unavailable, withoutCommand } from '../redis-errors.js';
 import type { RedisKeys } from '../redis-keys.js';
 import { chained, compareIds, epochOf, PageSize, type StreamEntry } from '../redis-log.js';
 import { type ClusterCommands, plain, script, type SlotCommand } from './cluster-commands.js';
-import type { ClusterNodes, NodeLink } from './cluster-nodes.js';
+import { clusterEpochOf, type ClusterNodes, type NodeLink } from './cluster-nodes.js';
 import { readCursor, writeCursor, writePosition } from './log-cursor.js';
 import { type AddressMap, readRedirection } from './topology.js';
 
@@ -20,11 +21,21 @@ interface Turn {
   asking: boolean;
 }
 
+/** Pauses until all masters agree on the cluster's epoch: what one of them has decided spreads in milliseconds. */
+const DISAGREE_MS = [10, 20, 40];
+
 /** What all masters said, each of them with its replid after the rest. */
 interface Look {
   /** Of all masters, sorted, joined by ','. */
   epoch: string;
   answers: unknown[];
+}
+
+/** What a master says of itself. */
+interface Self {
+  replid: string;
+  /** The newest vote or change of slots that it knows of. */
+  clusterEpoch: number;
 }
 
 /** Reads the shards of the invalidation log together with the identity of every master's data set. */
@@ -135,22 +146,54 @@ export class ClusterLogReader {
   }
 
   /**
+   * A master that was cut off or stopped while the others put another in its place does not know of their vote: it is not
+   * believed, although it still says that it is a master with the data set as ever. @throws RemoteUnavailableError
+   */
+  private async look(commands: readonly SlotCommand[]): Promise<Look> {
+    for (let i = 0; ; i++) {
+      const { selves, answers } = await this.lookOnce(commands);
+      const all = [...selves.values()];
+      const epochs = new Set(all.map(({ clusterEpoch }) => clusterEpoch));
+      if (epochs.size === 1)
+        return {
+          epoch: all
+            .map(({ replid }) => replid)
+            .sort()
+            .join(','),
+          answers,
+        };
+      this.nodes.refreshSoon();
+      const pause = DISAGREE_MS[i];
+      // No reason to doubt the connections: commands go on, and this is asked again.
+      if (pause === undefined)
+        throw new RemoteUnavailableError(
+          'Redis Cluster: the masters know of different votes',
+          undefined,
+          true,
+        );
+      await sleep(pause, undefined, { ref: false });
+    }
+  }
+
+  /**
    * Asks every master at once: its share of `commands`, then who it is. What a moving slot redirects is asked again where
    * it was sent, followed by the same question. @throws RemoteUnavailableError unless everybody answered
    */
-  private async look(commands: readonly SlotCommand[]): Promise<Look> {
+  private async lookOnce(
+    commands: readonly SlotCommand[],
+  ): Promise<{ selves: Map<NodeLink, Self>; answers: unknown[] }> {
     const answers: unknown[] = Array.from({ length: commands.length });
-    const replids = new Map<NodeLink, string>();
+    const selves = new Map<NodeLink, Self>();
     let turns = new Map<NodeLink, Turn[]>(this.nodes.masters().map((link) => [link, []]));
     for (const [index, { slot }] of commands.entries()) push(turns, this.nodes.owner(slot), index, false);
     for (let round = 0; turns.size > 0; round++) {
       if (round === MOST_ROUNDS) throw new RemoteUnavailableError('Redis Cluster: the log is moving');
       const next = new Map<NodeLink, Turn[]>();
-      const asked = [...turns].map(([link, mine]) => this.ask(link, mine, commands, answers, replids, next));
+      const asked = [...turns].map(([link, mine]) => this.ask(link, mine, commands, answers, selves, next));
       await Promise.all(asked);
       turns = next;
     }
-    return { epoch: [...replids.values()].sort().join(','), answers };
+    return { selves, answers };
   }
 
   private async ask(
@@ -158,18 +201,19 @@ export class ClusterLogReader {
     turns: readonly Turn[],
     commands: readonly SlotCommand[],
     answers: unknown[],
-    replids: Map<NodeLink, string>,
+    selves: Map<NodeLink, Self>,
     next: Map<NodeLink, Turn[]>,
   ): Promise<void> {
     const { address, connection } = link;
     try {
       const results = await connection.run((client) => sendTurns(client, turns, commands));
-      const [failure, info] = results.pop()!;
+      const [view, info] = results.splice(-2);
+      const failure = view![0] ?? info![0];
       if (failure) throw failure;
-      const replid = this.replid(address, String(info));
-      if (replids.has(link) && replids.get(link) !== replid)
+      const replid = this.replid(address, String(info![1]));
+      if ((selves.get(link)?.replid ?? replid) !== replid)
         throw new RemoteUnavailableError(`Redis at ${address}: replaced during a look`);
-      replids.set(link, replid);
+      selves.set(link, { replid, clusterEpoch: clusterEpochOf(String(view![1])) });
       for (const [i, { index }] of turns.entries()) {
         const [error, answer] = results[i]!;
         if (!error) answers[index] = answer;
@@ -205,7 +249,7 @@ function push(turns: Map<NodeLink, Turn[]>, link: NodeLink, index: number, askin
   else turns.set(link, [{ index, asking }]);
 }
 
-/** One write; the answers of the turns, then INFO's. */
+/** One write; the answers of the turns, then those of CLUSTER INFO and INFO. */
 async function sendTurns(
   client: Redis,
   turns: readonly Turn[],
@@ -217,6 +261,7 @@ async function sendTurns(
     if (asking) pipeline.call('ASKING');
     pipeline.call(command!, ...call.keys, ...call.args);
   }
+  pipeline.cluster('INFO');
   pipeline.info('replication');
   const results = (await pipeline.exec()) ?? [];
   let at = 0;
@@ -224,5 +269,5 @@ async function sendTurns(
     if (asking) at++;
     return results[at++]!;
   });
-  return [...wanted, results[at]!];
+  return [...wanted, results[at]!, results[at + 1]!];
 }

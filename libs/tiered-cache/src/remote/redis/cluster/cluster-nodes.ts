@@ -31,6 +31,8 @@ const LEAST_MS = 25;
 const MOST_ASKED = 8;
 /** A node that redirections name, but no node's view: it takes over its first slot, or what was said is outdated. */
 const NAMED_MS = 5_000;
+/** How long an older view than the newest one is taken for outdated. */
+const OUTDATED_MS = 10_000;
 
 /**
  * The masters of a cluster and a connection to each. It follows failovers and moving slots by CLUSTER SLOTS, asked of
@@ -44,6 +46,7 @@ export class ClusterNodes {
   /** Counts changes of slot owners. */
   version = 0;
   private topology: Topology | null = null;
+  private epoch = { newest: -1, seenAt: -Infinity };
   private readonly owners: (Address | undefined)[] = [];
   private readonly links = new Map<Address, NodeLink>();
   /** With the monotonic ms at which a redirection last named them. */
@@ -152,8 +155,7 @@ export class ClusterNodes {
     );
     if (this.state === 'closed') return;
     const best = views.filter((view) => view !== null).sort(byTrust)[0];
-    // Slots that nobody serves any more are found out by commands; a node that was just reset knows none.
-    if (best && (best.topology.whole || this.topology === null)) this.adopt(best.topology);
+    if (best && this.mayAdopt(best)) this.adopt(best.topology);
     // Nobody answers: the nodes may have moved to other addresses, which the seeds' names may know.
     else if (!best && this.state !== 'ready') for (const seed of this.options.seeds) this.link(seed);
     this.judge();
@@ -165,12 +167,23 @@ export class ClusterNodes {
       const [info, slots] = await connection.run((client) =>
         Promise.all([client.cluster('INFO'), client.cluster('SLOTS')]),
       );
-      const epoch = Number(/^cluster_current_epoch:(\d+)/m.exec(String(info))?.[1] ?? 0);
-      return { epoch, topology: readSlots(slots, address, this.options.map) };
+      return { epoch: clusterEpochOf(String(info)), topology: readSlots(slots, address, this.options.map) };
     } catch (error) {
       this.reason = withoutCommand(error).message;
       return null;
     }
+  }
+
+  /**
+   * Not a view in which slots have no master (a node that was just reset knows none), nor one older than what was seen a
+   * moment ago; after a while it is not outdated but of a cluster that was set up anew.
+   */
+  private mayAdopt({ epoch, topology }: View): boolean {
+    if (this.topology !== null && !topology.whole) return false;
+    const now = performance.now();
+    if (epoch < this.epoch.newest && now - this.epoch.seenAt < OUTDATED_MS) return false;
+    this.epoch = { newest: epoch, seenAt: now };
+    return true;
   }
 
   private adopt(topology: Topology): void {
@@ -275,6 +288,11 @@ export class ClusterNodes {
       `Redis Cluster: ${this.state === 'ready' ? 'a node is not known yet' : this.reason}`,
     );
   }
+}
+
+/** The newest configuration epoch that a node knows of, from CLUSTER INFO. */
+export function clusterEpochOf(info: string): number {
+  return Number(/^cluster_current_epoch:(\d+)/m.exec(info)?.[1] ?? 0);
 }
 
 /** The newest first; of two that are as new, the one that sees more. */
