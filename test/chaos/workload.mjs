@@ -15,6 +15,8 @@ export const WORKLOAD = {
   slowCommit: 0.1,
   /** Share of writes refused by a deferred constraint, besides those that every workload has. */
   refuse: 0,
+  /** Share of reads of rows whose tag only the load tells, besides those that every workload has. */
+  late: 0,
   /** Share of positions handed to a reader on another node. */
   handedOver: 0.3,
   /** Longest pause between COMMIT and the invalidation, ms; 0: none. */

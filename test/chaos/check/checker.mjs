@@ -96,5 +96,5 @@ export function check({ processes, committed, boundMs, fencesCount = true }, vio
 
 /** The writes that made the returned version old. */
 function newer({ byKey }, key, version) {
-  return (byKey.get(key) ?? []).slice(version, version + 4).filter(Boolean);
+  return (byKey.get(key) ?? []).slice(version, version + 6).filter(Boolean);
 }

@@ -17,7 +17,7 @@ import { failoverStop, failoverTail, replicaLag } from './failover.mjs';
 import { lineDelay, lineDrop, lineHalfOpen, pollLate } from './lines.mjs';
 import { mixture } from './mix.mjs';
 import { loopBlock, loopStutter, nodeKillCommit, nodeKillLoad, nodeStop, wallClock } from './nodes.mjs';
-import { none } from './none.mjs';
+import { none, slowLoads } from './none.mjs';
 import {
   clientKill,
   clientPause,
@@ -34,6 +34,7 @@ import { TOPOLOGIES } from '../topology/index.mjs';
 
 export const FAULTS = [
   none,
+  slowLoads,
   redisKill,
   redisStop,
   nodeKillCommit,
@@ -64,25 +65,28 @@ export const FAULTS = [
   slotMigration,
 ];
 
-const SHORT = ['none', 'redis-kill', 'node-kill-commit', 'line-half-open'];
+/** What CI has time for. */
+const SHORT = {
+  standalone: ['none', 'redis-kill', 'node-kill-commit', 'mix-1'],
+  sentinel: ['failover-tail'],
+  cluster: ['slot-migration', 'mix-1'],
+};
 
 /** @returns the rows: `{ topology, fault }[]`; throws for a name that there is not. */
 export function plan({ faults, topologies = Object.keys(TOPOLOGIES), mix, short }) {
   const known = new Map(FAULTS.map((fault) => [fault.name, fault]));
   for (let i = 1; i <= mix; i++) known.set(`mix-${i}`, mixture(i));
-  for (const [list, all] of [
-    [faults, known],
-    [topologies, new Map(Object.entries(TOPOLOGIES))],
-  ])
-    for (const name of list ?? [])
-      if (!all.has(name)) throw new Error(`there is no ${name}; there are ${[...all.keys()].join(', ')}`);
-  const names =
-    faults ??
-    (short ? [...SHORT, ...[...known.keys()].filter((name) => name.startsWith('mix-'))] : [...known.keys()]);
+  check(faults, [...known.keys()]);
+  check(topologies, Object.keys(TOPOLOGIES));
   return topologies.flatMap((topology) =>
-    names
+    (faults ?? (short ? SHORT[topology] : [...known.keys()]))
       .map((name) => known.get(name))
       .filter((fault) => !fault.topologies || fault.topologies.includes(topology))
       .map((fault) => ({ topology, fault })),
   );
+}
+
+function check(names, all) {
+  for (const name of names ?? [])
+    if (!all.includes(name)) throw new Error(`there is no ${name}; there are ${all.join(', ')}`);
 }

@@ -63,6 +63,7 @@ export class Readers {
   #choose() {
     const { random, config } = this.#node;
     const key = this.#key();
+    if (random.chance(config.late)) return [`late:${key}`, () => this.#late(key)];
     const x = random.next();
     if (x < 0.45)
       return [
