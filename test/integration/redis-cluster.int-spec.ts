@@ -9,6 +9,7 @@ import {
 import { createRedisTier, TieredCache, type RedisTierOptions } from '../../libs/tiered-cache/src/index.js';
 import { keySlot } from '../../libs/tiered-cache/src/remote/redis/cluster/key-slot.js';
 import { until } from '../conformance/until.js';
+import { ACL_COMMANDS } from '../support/redis-acl.js';
 import { describeWithRedis, keyPrefix } from '../support/services.js';
 import { startProxy, type TcpProxy } from '../support/tcp-proxy.mjs';
 
@@ -302,6 +303,39 @@ describeWithRedis('the cache on Redis Cluster', () => {
       await timed(() => tier.fence(change.keys, 'f', 100)),
     ];
     expect(trips.map(Math.floor)).toEqual([1, 1, 2, 2]);
+  });
+
+  it('needs no other rights than the documented ones', async () => {
+    const user = 'clusterapp';
+    const rules = [
+      'on',
+      '>secret',
+      `~{${prefix}:*`,
+      'resetchannels',
+      `&{${prefix}:#wake}`,
+      '-@all',
+      ...ACL_COMMANDS.map((command) => `+${command}`),
+      ...['cluster|slots', 'cluster|info', 'cluster|nodes', 'asking'].map((command) => `+${command}`),
+      ...['hsetnx', 'publish', 'subscribe'].map((command) => `+${command}`),
+    ];
+    const servers = cluster.nodes.map(({ port }) => client(port));
+    for (const server of servers) {
+      await server.call('ACL', 'SETUSER', user, ...rules);
+      await server.call('ACL', 'LOG', 'RESET');
+      cleanups.push(() => server.call('ACL', 'DELUSER', user));
+    }
+    const [one, two] = [
+      await node({ username: user, password: 'secret' }),
+      await node({ username: user, password: 'secret' }),
+    ];
+    await works(one, two);
+    await one.getOrSet('items', 'a', async () => 1, { tags: ['t'] });
+    await one.deleteByTag('t');
+    await (await one.fence([{ namespace: 'items', id: 'a' }])).lift();
+    await one.invalidate({ patterns: ['items:*'] });
+    await one.namespace('shared').delete('k1');
+    const logs = await Promise.all(servers.map((server) => server.call('ACL', 'LOG')));
+    expect((logs.flat() as unknown[][]).map((entry) => [entry[3], entry[7]])).toEqual([]);
   });
 
   it('stays right while hundreds of slots move, by key, tag and namespace', async () => {
