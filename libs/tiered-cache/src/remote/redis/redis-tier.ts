@@ -38,7 +38,8 @@ import { BLOCK_MS, RedisWaker } from './redis-waker.js';
 import { TickBatch } from './tick-batch.js';
 
 /**
- * The shared tier on Redis (standalone). Nothing is loaded or opened before `start()`, which needs the package ioredis.
+ * The shared tier on Redis: one server, one found by Sentinel, or a cluster. Nothing is loaded or opened before `start()`,
+ * which needs the package ioredis.
  * @throws InvalidOptionsError
  */
 export function createRedisTier(options: RedisTierOptions): RemoteTier {
