@@ -57,7 +57,7 @@ async function runAll(options, postgres, folder, signal) {
 /** A row whose servers or fault could not be had is no verdict, but the others go on. */
 async function attempt(options) {
   try {
-    return await runRow({ ...options, loadMs: options.seconds * 500 });
+    return await runRow({ ...options, loadMs: (options.seconds * 1000) / 6 });
   } catch (error) {
     options.signal.throwIfAborted();
     console.log(`${options.topology} ${options.fault.name}: could not be run: ${error.stack}`);

@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util';
 
 const USAGE = `node test/chaos/main.mjs [options]
-  --seconds N     each row is under load for N / 2 seconds, at least for one round of its fault (default 60)
+  --seconds N     each of the 78 rows is under load for N / 6 seconds, at least for one round of its fault (default 60)
   --json FILE     writes the rows there
   --seed N        replays the choices of a run (default: a new one, which is printed)
   --faults a,b,c  only these
@@ -49,7 +49,7 @@ export function parseOptions(argv) {
   };
   const names = (value) => (value === undefined || value === 'all' ? undefined : value.split(','));
   return {
-    seconds: number('seconds', values.short ? 6 : 60, 1),
+    seconds: number('seconds', values.short ? 18 : 60, 1),
     json: values.json,
     seed: number('seed', Math.floor(Math.random() * 2 ** 31), 0),
     faults: names(values.faults),
