@@ -43,6 +43,8 @@ export { createInProcessTier } from './remote/in-process/in-process-tier.js';
 export { InProcessHub } from './remote/in-process/in-process-hub.js';
 export { createRedisTier } from './remote/redis/redis-tier.js';
 export type { RedisTierOptions } from './remote/redis/redis-options.js';
+export type { ClusterNode, RedisClusterOptions } from './remote/redis/cluster/redis-cluster-options.js';
+export type { SentinelAddress, SentinelOptions } from './remote/redis/redis-sentinel.js';
 export type { RemoteDescription, RemoteState, RemoteTier } from './remote/remote-tier.js';
 export { DEFAULTS } from './resolve-options.js';
 export type { CircuitName } from './resilience/guarded-remote.js';

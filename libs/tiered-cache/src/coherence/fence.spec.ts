@@ -1,12 +1,5 @@
-import {
-  BOUND,
-  closeFleets,
-  deferred,
-  embedded,
-  fleet,
-  Source,
-  stateOf,
-} from '../../../../test/support/fleet.js';
+import { BOUND, closeFleets, embedded, fleet, Source, stateOf } from '../../../../test/support/fleet.js';
+import type { InProcessHub } from '../index.js';
 import type { VirtualClock } from '../../../../test/support/virtual-clock.js';
 
 afterEach(closeFleets);
@@ -158,6 +151,18 @@ describe('a fence', () => {
     expect(source.loads).toBe(1);
   });
 
+  it.each([
+    ['the connection was lost', (hub: InProcessHub) => hub.restart({ keepData: true })],
+    ['the log was lost', (hub: InProcessHub) => hub.trimLog()],
+  ])('does not claim to stand when %s', async (_, fault) => {
+    const { nodes, hub, clock } = await fleet({ nodes: 1 });
+    const fence = await nodes[0]!.fence([KEY]);
+    await nodes[0]!.delete('items', 'b');
+    fault(hub);
+    await clock.pass(BOUND);
+    expect(fence.standing).toBe(false);
+  });
+
   it('delays its writer no longer than it said, and does not stand unless it was answered', async () => {
     const { nodes, hub, clock } = await fleet({ nodes: 1 });
     hub.inject({ at: 'answer', how: 'held', commands: ['fence'] });
@@ -185,22 +190,6 @@ describe('a fence', () => {
     const alone = await embedded().cache.fence([KEY]);
     expect(alone.standing).toBe(false);
     expect(await alone.invalidate()).toMatchObject({ acknowledged: true });
-  });
-
-  it('invalidates what it fenced, whatever else the writer names', async () => {
-    const { nodes } = await fleet({ nodes: 1 });
-    await nodes[0]!.getOrSet('items', 'b', () => 'old');
-    const fence = await nodes[0]!.fence([KEY]);
-    const gate = deferred<void>();
-    const loading = nodes[0]!.getOrSet('items', 'a', async () => {
-      await gate.promise;
-      return 'old';
-    });
-    await fence.invalidate({ keys: [{ namespace: 'items', id: 'b' }] });
-    gate.resolve();
-    await loading;
-    expect(await nodes[0]!.getOrSet('items', 'a', () => 'new')).toBe('new');
-    expect(await nodes[0]!.getOrSet('items', 'b', () => 'new')).toBe('new');
   });
 
   it.each([

@@ -23,6 +23,8 @@ export class Fence {
   /** Monotonic ms: it stands at least until then. -Infinity while it is not answered. */
   private standsUntil = -Infinity;
   private over = false;
+  /** Of the connection, when it was raised: who was lost sight of may have lost the fence. */
+  private losses = 0;
 
   /** Made by TieredCache.fence(). */
   constructor(
@@ -32,9 +34,10 @@ export class Fence {
     private readonly send: (selector: InvalidationSelector, fence: Fence) => Promise<InvalidationResult>,
   ) {}
 
-  /** The shared tier has answered, and it has not ended since. */
+  /** The shared tier has answered, its time has not passed, and nothing is known that may have ended it. */
   get standing(): boolean {
-    return !this.over && this.core.clock.monotonic() < this.standsUntil;
+    const { clock, log } = this.core;
+    return !this.over && log?.losses === this.losses && clock.monotonic() < this.standsUntil;
   }
 
   /**
@@ -47,6 +50,7 @@ export class Fence {
     const withinMs = span('fence.within', options.within ?? 50, 60_000);
     if (core.remote === null || !core.remote.usable || keys.length === 0) return this;
     const sentAt = core.clock.monotonic();
+    this.losses = core.log!.losses;
     let cancel!: () => void;
     const late = new Promise<void>((resolve) => {
       cancel = core.clock.setTimer(withinMs, resolve);

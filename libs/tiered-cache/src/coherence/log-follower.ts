@@ -26,6 +26,8 @@ export class LogFollower {
   private epoch: string | null = null;
   /** False since the connection was lost: who answers now may be somebody else. */
   private proven = false;
+  /** How often the connection was lost or a gap was met. */
+  losses = 0;
   /** Namespace tags whose entries may be believed on this epoch. */
   private readonly vouched = new Set<string>();
   private running = false;
@@ -70,6 +72,7 @@ export class LogFollower {
   /** The line was cut: what answers next may be another server. */
   connectionLost(): void {
     this.proven = false;
+    this.losses++;
   }
 
   /**
@@ -179,6 +182,7 @@ export class LogFollower {
   private startOver(reason: string): Outcome {
     this.cursor = null;
     this.validUntil = -Infinity;
+    this.losses++;
     this.events.gap(reason);
     return 'more';
   }

@@ -384,3 +384,31 @@ describe('a set that another node overtakes', () => {
     },
   );
 });
+
+describe('a load whose value decides on its tags', () => {
+  it.each(['getOrSet', 'getOrSetMany'] as const)(
+    'is not joined by %s after any tag was invalidated',
+    async (way) => {
+      const { nodes, clock } = await fleet({ nodes: 2 });
+      const source = new Source<string>({ [ID]: 'old' });
+      const options = { tagsOf: () => ['group:9'] };
+      const release = source.hold();
+      const slow = nodes[1]!.getOrSet('items', ID, source.load, options);
+      await clock.pass(1);
+      source.values.set(ID, 'new');
+      await nodes[0]!.deleteByTag('group:9');
+      await clock.pass(1);
+      const items = nodes[1]!.namespace<string>('items');
+      const later =
+        way === 'getOrSet'
+          ? items.getOrSet(ID, source.load, options)
+          : items
+              .getOrSetMany([ID], async ([id]) => new Map([[id!, await source.load({ id: id! })]]), options)
+              .then((found) => found.get(ID));
+      release();
+      await clock.pass(100);
+      expect(await slow).toBe('old');
+      expect(await later).toBe('new');
+    },
+  );
+});

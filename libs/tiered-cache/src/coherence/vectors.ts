@@ -1,11 +1,13 @@
-import { type CacheCore, validUntil } from '../cache-core.js';
+import type { CacheCore } from '../cache-core.js';
 import type { Marker } from './markers.js';
 import type { TagState } from './tag-table.js';
 
-/** A tag's known nonce, or null when it may not be relied on: unknown, the clock has stopped, strict, or bypassed. */
+/**
+ * A tag's known nonce, or null when it may not be relied on: unknown, strict, or bypassed. That it is known under the
+ * validity clock is seen to where an entry is judged; a vector that was captured with an old nonce makes a dead entry.
+ */
 function usableNonce(core: CacheCore, strict: boolean, state: TagState): string | null {
-  if (strict || core.clock.monotonic() >= validUntil(core) || core.pending.hasTag(state.tag)) return null;
-  return state.nonce;
+  return strict || core.pending.hasTag(state.tag) ? null : state.nonce;
 }
 
 async function askNonces(core: CacheCore, marker: Marker, states: readonly TagState[]): Promise<string[]> {

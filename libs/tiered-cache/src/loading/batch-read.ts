@@ -66,7 +66,8 @@ export class BatchRead {
         elsewhere.push(joined);
         continue;
       }
-      const flight = new Flight(this.core, key, tags, 0, this.core.clock.monotonic());
+      const lateTags = options?.tagsOf !== undefined;
+      const flight = new Flight(this.core, key, tags, 0, this.core.clock.monotonic(), lateTags);
       this.flights.start(flight);
       mine.push({ id, request, flight, lease: null });
     }

@@ -17,6 +17,8 @@ export class Flight {
   readonly first: Marker;
   /** Opened anew for each question to the shared tier; decides whether the answer may enter L1. */
   marker: Marker;
+  /** Where the tag table stood at the start: which tags a value will have is unknown while `tagsOf` has not seen it. */
+  private readonly tagEpoch: number;
   private resolve!: (delivery: Delivery) => void;
   private reject!: (error: unknown) => void;
 
@@ -28,7 +30,10 @@ export class Flight {
     /** How many loads of this key, each older than its lease, are still under way. */
     readonly depth: number,
     readonly startedAt: number,
+    /** Its value decides on more tags. */
+    private readonly lateTags: boolean,
   ) {
+    this.tagEpoch = core.tags.epoch;
     this.first = this.marker = core.markers.open(key, tags);
     this.promise = new Promise<Delivery>((resolve, reject) => {
       this.resolve = resolve;
@@ -36,6 +41,11 @@ export class Flight {
     });
     // A background flight has no readers; its failure is counted where it happens.
     this.promise.catch(() => undefined);
+  }
+
+  /** No invalidation heard since it began can concern its value. */
+  get current(): boolean {
+    return this.first.clean && (!this.lateTags || this.tagEpoch === this.core.tags.epoch);
   }
 
   /** A new marker for the next question. */
@@ -84,7 +94,7 @@ export class FlightTable {
   /** A flight that a reader who begins now may join. */
   joinable(key: EntryKey): Flight | undefined {
     const flight = this.current.get(key);
-    if (flight === undefined || flight.finished || !flight.first.clean) return undefined;
+    if (flight === undefined || flight.finished || !flight.current) return undefined;
     const now = this.core.clock.monotonic();
     // While the clock is stopped an invalidation may have gone unheard: only young flights prove freshness.
     if (now >= validUntil(this.core) && now - flight.startedAt >= this.core.options.boundMs) return undefined;

@@ -34,12 +34,13 @@ export async function judge(
 ): Promise<Verdict> {
   try {
     const { header, payload } = decodeEntry(raw, ns.settings.schema);
+    // Before the vector is compared, since the nonces known here count only under the clock; and after it, since asking
+    // for nonces takes time, and somebody else may have answered.
+    if (!(await believes(core, ns))) throw unbelievable();
     const now = core.clock.now();
     if (now < header.staleUntil && (await vectorHolds(core, strict, marker, header.tags, header.nonces))) {
       const delivery = Delivery.decoded({ codec: header.codec, payload }, core.codecs, ns.settings.values);
-      const believed = believes(core, ns);
-      if (!(believed === true || (await believed)) || marker.gapped)
-        throw new RemoteUnavailableError('The data set behind the connection is another one.');
+      if (!(await believes(core, ns)) || marker.gapped) throw unbelievable();
       const entry = { header, delivery, payloadBytes: payload.length, fingerprint: fingerprint(raw) };
       return { kind: now < header.expires ? 'hit' : 'stale', entry };
     }
@@ -48,4 +49,10 @@ export async function judge(
     ns.counters.errors++;
   }
   return { kind: 'rejected', fingerprint: fingerprint(raw) };
+}
+
+function unbelievable(): RemoteUnavailableError {
+  return new RemoteUnavailableError(
+    'Nobody knows whether the data set behind the connection is the one that was followed.',
+  );
 }

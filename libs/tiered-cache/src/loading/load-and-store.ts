@@ -95,8 +95,9 @@ export async function store(
     const entry = makeEntry(core, request, value, loadMs);
     if (entry === null) return unstored(core, ns, value);
     const late = lateTags(core, request, marker, value, tags);
-    if (!marker.clean) ns.counters.fillsRejected++;
-    if (late !== null && marker.clean) {
+    const may = mayFill(core, request, marker, tags);
+    if (!may) ns.counters.fillsRejected++;
+    if (late !== null && may) {
       if (lease === null) filled = !ns.settings.l2 || (ns.settings.serveLocal && remoteLost(core));
       else filled = await fill(core, request, lease, entry, tags, late);
       if (filled) admit(core, ns, key, marker, admissionOf(entry));
@@ -112,6 +113,21 @@ export async function store(
   } finally {
     if (lease !== null && !filled) void releaseLease(core, key, lease.token);
   }
+}
+
+/**
+ * The lease and the vector decide in the shared tier what is too old to be kept. A record that names the key and is
+ * heard during the load may well be of the write that the load has seen, so it only keeps the value out of L1 (`admit`).
+ * What is invalidated here and not answered yet, or followed by a gap, is not offered.
+ */
+function mayFill(
+  { pending }: CacheCore,
+  { ns, key }: ReadRequest,
+  marker: Marker,
+  tags: readonly string[],
+): boolean {
+  if (!ns.settings.l2) return marker.clean;
+  return !marker.gapped && !pending.hasKey(key) && !tags.some((tag) => pending.hasTag(tag));
 }
 
 function callLoader(

@@ -203,7 +203,8 @@ export class ReadThrough {
   private launch(request: ReadRequest, staleNode: L1Node | undefined, depth: number): Flight {
     const { core } = this;
     const tags = tagsOfRequest(request.ns, request.options?.tags);
-    const flight = new Flight(core, request.key, tags, depth, core.clock.monotonic());
+    const lateTags = request.options?.tagsOf !== undefined;
+    const flight = new Flight(core, request.key, tags, depth, core.clock.monotonic(), lateTags);
     this.flights.start(flight);
     let stale: Stale | null = null;
     if (staleNode !== undefined) {

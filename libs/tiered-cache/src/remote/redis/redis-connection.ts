@@ -93,7 +93,7 @@ export class RedisConnection {
 
   /** Drops the socket and connects anew. */
   reconnect(): void {
-    if (!this.closed) this.client?.disconnect(true);
+    if (!this.closed && this.client) disconnect(this.client, true);
   }
 
   /** For good. Commands in flight reject. */
@@ -106,7 +106,7 @@ export class RedisConnection {
     if (!client) return;
     const open = ['connecting', 'connect', 'ready'].includes(client.status);
     const ended = new Promise<void>((resolve) => client.once('end', () => resolve()));
-    client.disconnect();
+    disconnect(client);
     // Bounded: a client between two attempts has no socket whose end it could report.
     if (open) await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 100))]);
   }
@@ -176,4 +176,13 @@ export class RedisConnection {
     const why = this.closed ? 'stopped' : (this.lastError ?? `not connected (${this.status})`);
     return new RemoteUnavailableError(`Redis at ${this.endpoint}: ${why}`);
   }
+}
+
+/**
+ * Disconnected during a TLS handshake that is about to be refused, the socket errs once more when nobody listens any
+ * longer, which would end the process.
+ */
+function disconnect(client: Redis, reconnect = false): void {
+  (client as unknown as { stream?: NodeJS.EventEmitter }).stream?.on('error', () => undefined);
+  client.disconnect(reconnect);
 }
