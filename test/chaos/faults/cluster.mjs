@@ -3,7 +3,6 @@
 /** A master dies and its replica takes over, or it hands over in agreement. */
 export const clusterFailover = {
   name: 'cluster-failover',
-  losesFences: true,
   topologies: ['cluster'],
   async run({ topology, random, sleep }) {
     const server = await topology.primary();

@@ -6,7 +6,6 @@
  */
 export const failoverTail = {
   name: 'failover-tail',
-  losesFences: true,
   topologies: ['sentinel'],
   detour: true,
   async run({ topology, random, sleep }) {

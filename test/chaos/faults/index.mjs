@@ -29,7 +29,7 @@ import {
   outOfMemory,
   scriptFlush,
 } from './redis-commands.mjs';
-import { redisKill, redisStop } from './redis-process.mjs';
+import { redisKill, redisRestore, redisStop } from './redis-process.mjs';
 import { TOPOLOGIES } from '../topology/index.mjs';
 
 export const FAULTS = [
@@ -37,6 +37,7 @@ export const FAULTS = [
   slowLoads,
   redisKill,
   redisStop,
+  redisRestore,
   nodeKillCommit,
   nodeKillLoad,
   nodeStop,

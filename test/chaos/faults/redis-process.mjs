@@ -2,7 +2,6 @@
 
 export const redisKill = {
   name: 'redis-kill',
-  losesFences: true,
   async run({ topology, random, sleep }) {
     const server = await topology.primary();
     server.kill('SIGKILL');
@@ -22,5 +21,26 @@ export const redisStop = {
     } finally {
       server.kill('SIGCONT');
     }
+  },
+};
+
+/**
+ * Killed, and started again from a snapshot: values, leases and nonces of a while ago are back, and the log is shorter.
+ * Over slow lines, so that there is time to believe it.
+ */
+export const redisRestore = {
+  name: 'redis-restore',
+  proxied: true,
+  topologies: ['standalone'],
+  async run({ topology, random, sleep }) {
+    const server = await topology.primary();
+    await topology.admin((client) => client.save());
+    await sleep(random.between(300, 1_500));
+    for (const proxy of topology.proxies) proxy.delay(random.pick([0, random.between(20, 60)]));
+    await sleep(random.between(50, 300));
+    server.kill('SIGKILL');
+    await server.restart();
+    await sleep(random.between(300, 1_000));
+    await Promise.all(topology.proxies.map((proxy) => proxy.mend()));
   },
 };

@@ -3,6 +3,8 @@ const COHERENCE = 'libs/tiered-cache/src/coherence';
 const LOG = 'libs/tiered-cache/src/remote/redis/redis-log.ts';
 /** Few writes, so that what is wrong stays wrong for longer than the bound. */
 const SELDOM = { writers: 1, writePause: [100, 300] };
+/** Many rows, and few readers of each. */
+const COLD = { keys: 480, hot: 480, groups: 60, fenced: 0, gapAfterCommit: 0 };
 const BELIEVES_ALL = {
   file: 'libs/tiered-cache/src/cache-core.ts',
   find: 'if (log === null || log.believes(tag)) return true;',
@@ -36,18 +38,18 @@ export const known = [
     seconds: 16,
   },
   {
-    // Either alone is covered by the other: an answer that is believed was confirmed by a poll, which has applied all records.
     name: 'nonces-under-clock',
-    guard: 'nonces known locally count only while the validity clock runs, as does the shared tier',
+    guard: 'the shared tier is judged by the nonces known locally only while the validity clock runs',
     patches: [
       {
-        file: `${COHERENCE}/vectors.ts`,
-        find: 'if (strict || core.clock.monotonic() >= validUntil(core) || core.pending',
-        replace: 'if (strict || core.pending',
+        file: `${COHERENCE}/log-follower.ts`,
+        find: 'this.proven && this.clock.monotonic() < this.validUntil && this.vouched',
+        replace: 'this.proven && this.vouched',
       },
-      BELIEVES_ALL,
     ],
+    // Entries that nobody has read again since their tag was invalidated, read by a node that has slept meanwhile.
     faults: ['node-stop', 'loop-block'],
+    workload: COLD,
     seconds: 16,
   },
   {
@@ -55,9 +57,8 @@ export const known = [
     guard:
       'the shared tier is believed only while the clock runs, and after a lost connection once a poll has come back',
     patches: [BELIEVES_ALL],
-    topology: 'sentinel',
-    faults: ['failover-tail'],
-    seconds: 12,
+    faults: ['redis-restore'],
+    seconds: 16,
   },
   {
     name: 'failover-guard',

@@ -9,7 +9,7 @@ export const reads = [
     patches: [
       {
         file: `${LOADING}/flights.ts`,
-        find: 'flight.finished || !flight.first.clean',
+        find: 'flight.finished || !flight.current',
         replace: 'flight.finished',
       },
     ],
@@ -51,8 +51,8 @@ export const reads = [
     patches: [
       {
         file: 'libs/tiered-cache/src/coherence/vectors.ts',
-        find: 'if (strict || core.clock',
-        replace: 'if (core.clock',
+        find: 'return strict || core.pending',
+        replace: 'return core.pending',
       },
     ],
     faults: ['line-delay', 'none'],
