@@ -30,8 +30,8 @@ async function runAll(options, postgres, folder, signal) {
   const rows = [];
   let broken = 0;
   console.log(header());
-  for (const { topology, fault } of plan(options)) {
-    const row = await attempt({ ...options, topology, fault, program, postgres, signal });
+  for (const { topology, fault, seed = options.seed } of plan(options)) {
+    const row = await attempt({ ...options, topology, fault, seed, program, postgres, signal });
     if (!row) {
       broken += 1;
       continue;

@@ -350,6 +350,14 @@ export class TieredCache {
     };
   }
 
+  /**
+   * Identity of the data set behind the shared tier as of the last look at its log: another one after a failover or a
+   * restart. Null while it is unknown or away, and in embedded mode.
+   */
+  get epoch(): string | null {
+    return remoteLost(this.core) ? null : (this.core.log?.epoch ?? null);
+  }
+
   /** Connections and server figures of the shared tier, without secrets; null in embedded mode. */
   async describeRemote(): Promise<RemoteDescription | null> {
     return this.core.remote === null ? null : this.core.remote.tier.describe();

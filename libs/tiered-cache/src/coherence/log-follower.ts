@@ -23,7 +23,8 @@ type Outcome = 'caught-up' | 'more' | 'failed';
 export class LogFollower {
   validUntil = -Infinity;
   private cursor: LogCursor | null = null;
-  private epoch: string | null = null;
+  /** Of the data sets behind the shared tier, as of the last poll; null before the first. */
+  epoch: string | null = null;
   /** False since the connection was lost: who answers now may be somebody else. */
   private proven = false;
   /** How often the connection was lost or a gap was met. */
