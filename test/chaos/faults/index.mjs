@@ -14,7 +14,7 @@
 import { clusterFailover, slotMigration } from './cluster.mjs';
 import { pgTerminate, refusedCommit } from './database.mjs';
 import { failoverStop, failoverTail, replicaLag } from './failover.mjs';
-import { lineDelay, lineDrop, lineHalfOpen, pollLate } from './lines.mjs';
+import { lineDelay, lineDelayGap, lineDrop, lineHalfOpen, pollLate } from './lines.mjs';
 import { mixture } from './mix.mjs';
 import { loopBlock, loopStutter, nodeKillCommit, nodeKillLoad, nodeStop, wallClock } from './nodes.mjs';
 import { none, slowLoads } from './none.mjs';
@@ -54,6 +54,7 @@ export const FAULTS = [
   logTrim,
   logHole,
   lineDelay,
+  lineDelayGap,
   lineDrop,
   lineHalfOpen,
   pollLate,

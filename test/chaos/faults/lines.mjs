@@ -74,3 +74,23 @@ export const pollLate = {
     await Promise.all(proxies.map((proxy) => proxy.mend()));
   },
 };
+
+/**
+ * Over slow lines the log is lost, again and again: nonces are unknown then, so an answer of the shared tier waits for
+ * another one, and the log's news of what it names can come in between.
+ */
+export const lineDelayGap = {
+  name: 'line-delay-gap',
+  proxied: true,
+  topologies: ['standalone'],
+  async run({ topology, random, sleep }) {
+    for (const proxy of topology.proxies) proxy.delay(random.between(15, 50));
+    for (let i = 0; i < 4; i++) {
+      await topology.admin((client) => client.eval(LOSE_LOGS, 0));
+      await sleep(random.between(800, 1_400));
+    }
+    await Promise.all(topology.proxies.map((proxy) => proxy.mend()));
+  },
+};
+
+const LOSE_LOGS = `for _, key in ipairs(redis.call('KEYS', '*#log:*')) do redis.call('DEL', key) end`;
