@@ -1,0 +1,160 @@
+import { randomUUID } from 'node:crypto';
+import type { DataSource } from 'typeorm';
+import { type Clock, InvalidOptionsError, type InvalidationSelector, type TieredCache } from '#tiered-cache';
+import type { GateLog } from '../invalidation-gate.js';
+import type { MarkRegistry } from '../mark-registry.js';
+import { checkOutbox, type OutboxFinding } from './check.js';
+import { installOutbox } from './install.js';
+import type { ColumnType } from './installed.js';
+import { NodeConnections } from './node-connections.js';
+import { OutboxConnection, poolOf, typeParsersOf } from './outbox-connection.js';
+import type { OutboxTriggerOptions, ResolvedOutboxOptions } from './outbox.options.js';
+import { type OutboxNames } from './outbox-names.js';
+import { planTables, resolveNames } from './plans.js';
+import { OutboxRelay, type RelayCache, type RelayStats } from './relay.js';
+import { RelayStore } from './relay-store.js';
+import { RowDecoder } from './row-decoder.js';
+import { RowInvalidations } from './row-invalidations.js';
+import { assertPostgres, reading } from './sql-runner.js';
+import { trackedTables } from './tracked-tables.js';
+
+/** For the rows of a node without a shared tier: what it has applied, nobody else has. */
+const PROCESS = randomUUID();
+
+export interface OutboxState extends RelayStats {
+  /** Writes that are not seen; null: not looked for yet, or the database did not answer. */
+  findings: readonly OutboxFinding[] | null;
+}
+
+/** The outbox of one data source, for one cache: installed or checked at start, relayed until stopped. */
+export class Outbox {
+  private readonly relayed: OutboxRelay;
+  private readonly node: NodeConnections;
+  private findings: readonly OutboxFinding[] | null = null;
+
+  private constructor(
+    private readonly dataSource: DataSource,
+    private readonly options: ResolvedOutboxOptions,
+    private readonly log: GateLog,
+    parts: { relay: OutboxRelay; node: NodeConnections },
+  ) {
+    this.relayed = parts.relay;
+    this.node = parts.node;
+  }
+
+  /** @throws InvalidOptionsError; with 'auto' also what PostgreSQL says to the installation */
+  static async open(
+    dataSource: DataSource,
+    cache: TieredCache,
+    marks: MarkRegistry,
+    options: ResolvedOutboxOptions,
+    clock: Clock,
+    log: GateLog,
+  ): Promise<Outbox> {
+    assertPostgres(dataSource);
+    const pool = poolOf(dataSource);
+    if (options.install === 'auto') {
+      assertNotProduction();
+      await installOutbox(dataSource, triggerOptions(options));
+    }
+    const { names, types } = await read(dataSource, options);
+    const invalidations = new RowInvalidations(
+      marks,
+      trackedTables(dataSource),
+      new RowDecoder(types, typeParsersOf(dataSource)),
+      (problem) => log.error(problem),
+    );
+    const connection = new OutboxConnection(pool, names.channel, () => outbox.relayed.wake());
+    const relay = new OutboxRelay(
+      relayCache(cache),
+      connection,
+      new RelayStore(names, options.writerLeadMs),
+      (row) => invalidations.of(row),
+      options,
+      clock,
+      log,
+    );
+    const outbox = new Outbox(dataSource, options, log, { relay, node: new NodeConnections(pool) });
+    await outbox.node.start();
+    if (options.install !== 'off') await outbox.check();
+    relay.start();
+    return outbox;
+  }
+
+  /** Compares triggers and entities again, and says in the log what cannot be seen. Never rejects. */
+  async check(): Promise<readonly OutboxFinding[] | null> {
+    try {
+      this.findings = await checkOutbox(this.dataSource, triggerOptions(this.options));
+      for (const finding of this.findings) this.log.warn(`outbox: ${describeFinding(finding)}`);
+    } catch (error) {
+      this.findings = null;
+      this.log.error(
+        `outbox: could not be checked: ${error instanceof Error ? error.message : String(error)}`,
+      );
+    }
+    return this.findings;
+  }
+
+  state(): OutboxState {
+    return { ...this.relayed.stats, findings: this.findings };
+  }
+
+  /** See OutboxRelay.settle. */
+  settle(xid: string, covered: InvalidationSelector, epoch: string): void {
+    this.relayed.settle(xid, covered, epoch);
+  }
+
+  async stop(): Promise<void> {
+    this.node.stop();
+    await this.relayed.stop();
+  }
+}
+
+/** One line: who, where, what. */
+export function describeFinding({ entities, table, problem }: OutboxFinding): string {
+  const who = entities.length > 0 ? `writes to ${entities.join(', ')}` : 'writes';
+  return `${who}${table === null ? '' : ` (table ${table})`} by others than TypeORM cannot be seen: ${problem}`;
+}
+
+/** The data set that the cache's entries are in: of the shared tier, or of this process alone. */
+export function epochOf(cache: Pick<TieredCache, 'epoch' | 'health'>): string | null {
+  return cache.health().remote.configured ? cache.epoch : `process:${PROCESS}`;
+}
+
+function relayCache(cache: TieredCache): RelayCache {
+  return {
+    name: cache.name,
+    group: `${cache.name}/${cache.prefix}`,
+    epoch: () => epochOf(cache),
+    invalidate: (selector) => cache.invalidate(selector),
+  };
+}
+
+async function read(
+  dataSource: DataSource,
+  options: ResolvedOutboxOptions,
+): Promise<{ names: OutboxNames; types: Map<string, Map<string, ColumnType>> }> {
+  return reading(dataSource, async (sql) => {
+    const names = await resolveNames(sql, dataSource, options);
+    const tables = await planTables(sql, dataSource, options);
+    const types = tables.map(
+      ({ tracked, columns }) =>
+        [tracked.path, new Map(columns.map((column) => [column.name, column]))] as const,
+    );
+    return { names, types: new Map(types) };
+  });
+}
+
+function triggerOptions(options: ResolvedOutboxOptions): OutboxTriggerOptions {
+  const { table, schema, columns, maxRows, notify } = options;
+  return { table, schema, columns, maxRows, notify };
+}
+
+function assertNotProduction(): void {
+  if (process.env['NODE_ENV'] === 'production')
+    throw new InvalidOptionsError(
+      'outbox.install',
+      'auto',
+      "'check' or 'off' where NODE_ENV is production: install by a migration (outboxMigration), so that the application needs no rights to create triggers",
+    );
+}

@@ -1,0 +1,147 @@
+import { shortHash } from './identifiers.js';
+import type { OutboxNames } from './outbox-names.js';
+import { type OutboxRow, parseRow, type RawRow, rowColumns } from './outbox-row.js';
+import type { Sql } from './sql-runner.js';
+
+/** What a look at the outbox shows. */
+export interface RelayProgress {
+  /** Rows not applied yet, those left to their writers included; counted up to BACKLOG_LIMIT. */
+  readonly backlog: number;
+  /** Age of the oldest of them, milliseconds. */
+  readonly lagMs: number;
+  /** Before this transaction everything is applied, and nothing new can appear. */
+  readonly cursor: string;
+}
+
+export const BACKLOG_LIMIT = 100_000;
+/** Rows deleted at once. */
+const CLEAN_BATCH = 5_000;
+
+/** Names a group of nodes with the data set they keep right, short enough for an index. */
+export function consumerName(group: string, epoch: string): string {
+  const name = `${group}@${epoch}`;
+  return Buffer.byteLength(name) <= 100 ? name : `${group.slice(0, 30)}@#${shortHash(name, 32)}`;
+}
+
+/** The relay's statements. Reads and marks; what the rows mean is not its business. */
+export class RelayStore {
+  constructor(
+    private readonly names: OutboxNames,
+    private readonly writerLeadMs: number,
+  ) {}
+
+  /**
+   * Locks rows that the consumer has not applied, hands them over, and marks those as applied whose transactions and
+   * ids are answered, all in one transaction. Rows that another relay has locked are left to it.
+   * @param xids only those transactions, however young their rows are
+   * @returns how many rows there were
+   */
+  async claim(
+    sql: Sql,
+    request: { consumer: string; cursor: string; limit: number; xids?: readonly string[] },
+    apply: (rows: readonly OutboxRow[]) => Promise<readonly OutboxRow[]>,
+  ): Promise<number> {
+    const { consumer, cursor, limit, xids } = request;
+    await sql('BEGIN');
+    try {
+      const raw = await sql<RawRow>(
+        `SELECT ${rowColumns()} FROM ${this.names.rows} o
+         WHERE ${xids ? 'o.xid = ANY ($4::xid8[])' : `o.xid >= $4::xid8 AND (o.writer IS NULL OR o.at <= clock_timestamp() - $3 * interval '1 millisecond')`}
+           AND $3::float8 IS NOT NULL
+           AND NOT EXISTS (SELECT FROM ${this.names.applied} a WHERE a.xid = o.xid AND a.id = o.id AND a.consumer = $1)
+         ORDER BY o.xid, o.id LIMIT $2 FOR UPDATE OF o SKIP LOCKED`,
+        [consumer, limit, this.writerLeadMs, xids ?? cursor],
+      );
+      const done = raw.length === 0 ? [] : await apply(raw.map(parseRow));
+      if (done.length > 0) await this.mark(sql, consumer, done);
+      await sql('COMMIT');
+      return raw.length;
+    } catch (error) {
+      // The first error is the one to tell; on a broken connection there is nothing to roll back.
+      await sql('ROLLBACK').catch(() => {});
+      throw error;
+    }
+  }
+
+  async progress(sql: Sql, consumer: string, cursor: string): Promise<RelayProgress> {
+    const [row] = await sql<{ backlog: number; lag: number; cursor: string }>(
+      `WITH open AS (
+         SELECT o.xid, o.at FROM ${this.names.rows} o
+         WHERE o.xid >= $2::xid8
+           AND NOT EXISTS (SELECT FROM ${this.names.applied} a WHERE a.xid = o.xid AND a.id = o.id AND a.consumer = $1)
+         ORDER BY o.xid, o.id LIMIT ${BACKLOG_LIMIT}
+       )
+       SELECT count(*)::int AS backlog,
+         coalesce(greatest(0, extract(epoch FROM clock_timestamp() - min(at)) * 1000), 0)::float8 AS lag,
+         least((SELECT xid FROM open ORDER BY xid LIMIT 1), pg_snapshot_xmin(pg_current_snapshot()))::text AS cursor
+       FROM open`,
+      [consumer, cursor],
+    );
+    return { backlog: row?.backlog ?? 0, lagMs: row?.lag ?? 0, cursor: row?.cursor ?? cursor };
+  }
+
+  /**
+   * Says that this consumer is alive: rows wait for it. Answers how long it was not, in milliseconds; null when it is
+   * new. Rows may be gone that it never saw, if that is longer than the retention.
+   */
+  async seen(sql: Sql, consumer: string): Promise<number | null> {
+    const [before] = await sql<{ away: number }>(
+      `SELECT (extract(epoch FROM clock_timestamp() - seen) * 1000)::float8 AS away FROM ${this.names.consumers} WHERE consumer = $1`,
+      [consumer],
+    );
+    await sql(
+      `INSERT INTO ${this.names.consumers} AS c (consumer) VALUES ($1)
+       ON CONFLICT (consumer) DO UPDATE SET seen = clock_timestamp() WHERE c.seen < clock_timestamp() - interval '5 seconds'`,
+      [consumer],
+    );
+    return before?.away ?? null;
+  }
+
+  /** Deletes what is old and applied by all who still read. One node at a time. Answers whether there is more. */
+  async clean(sql: Sql, retentionMs: number): Promise<boolean> {
+    const { rows, applied, consumers, locks } = this.names;
+    await sql('BEGIN');
+    try {
+      const [lock] = await sql<{ held: boolean }>('SELECT pg_try_advisory_xact_lock($1::bigint) AS held', [
+        locks.clean,
+      ]);
+      const [gone] = lock?.held
+        ? await sql<{ count: number }>(
+            `WITH old AS (
+               SELECT o.xid, o.id FROM ${rows} o
+               WHERE o.at < clock_timestamp() - $1 * interval '1 millisecond' AND NOT EXISTS (
+                 SELECT FROM ${consumers} c WHERE c.seen >= clock_timestamp() - $1 * interval '1 millisecond' AND NOT EXISTS (
+                   SELECT FROM ${applied} a WHERE a.xid = o.xid AND a.id = o.id AND a.consumer = c.consumer))
+               ORDER BY o.xid, o.id LIMIT ${CLEAN_BATCH} FOR UPDATE OF o SKIP LOCKED
+             ), gone AS (DELETE FROM ${rows} o USING old WHERE o.xid = old.xid AND o.id = old.id RETURNING o.xid, o.id),
+             marks AS (DELETE FROM ${applied} a USING gone WHERE a.xid = gone.xid AND a.id = gone.id)
+             SELECT count(*)::int AS count FROM gone`,
+            [retentionMs],
+          )
+        : [];
+      if (lock?.held) {
+        // Marks whose row went while a slow relay was still at it; never of a row that is not visible yet.
+        await sql(
+          `DELETE FROM ${applied} a WHERE a.xid < coalesce((SELECT xid FROM ${rows} ORDER BY xid LIMIT 1), '0'::xid8)`,
+        );
+        await sql(
+          `DELETE FROM ${consumers} WHERE seen < clock_timestamp() - greatest($1 * 10, 86400000) * interval '1 millisecond'`,
+          [retentionMs],
+        );
+      }
+      await sql('COMMIT');
+      return gone?.count === CLEAN_BATCH;
+    } catch (error) {
+      await sql('ROLLBACK').catch(() => {});
+      throw error;
+    }
+  }
+
+  private async mark(sql: Sql, consumer: string, rows: readonly OutboxRow[]): Promise<void> {
+    await sql(
+      `INSERT INTO ${this.names.applied} (xid, id, consumer)
+       SELECT x, i, $1 FROM unnest($2::xid8[], $3::bigint[]) AS t (x, i) ON CONFLICT DO NOTHING`,
+      [consumer, rows.map((row) => row.xid), rows.map((row) => row.id)],
+    );
+  }
+}

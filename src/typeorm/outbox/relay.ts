@@ -1,0 +1,300 @@
+import type { Clock, InvalidationResult, InvalidationSelector } from '#tiered-cache';
+import { batch, type Invalidation, isEmpty } from '../invalidation-batch.js';
+import type { GateLog } from '../invalidation-gate.js';
+import type { OutboxConnection } from './outbox-connection.js';
+import type { OutboxRow } from './outbox-row.js';
+import { consumerName, type RelayStore } from './relay-store.js';
+import type { Sql } from './sql-runner.js';
+
+/** The cache as the relay sees it. */
+export interface RelayCache {
+  readonly name: string;
+  /** The identity of the data set that entries are in; null while nobody knows. */
+  epoch(): string | null;
+  /** Nodes with the same group and epoch share their entries. */
+  readonly group: string;
+  invalidate(selector: InvalidationSelector): Promise<InvalidationResult>;
+}
+
+/** Since the start of the application, and now. */
+export interface RelayStats {
+  /** Rows applied by this node. */
+  relayed: number;
+  /** Rows of this node's own transactions that its subscriber had dealt with. */
+  own: number;
+  /** Rounds that ended with an error, or unacknowledged: their rows are tried again. */
+  failed: number;
+  /** Rows not applied yet, on any node; null: not known. */
+  backlog: number | null;
+  /** Age of the oldest of them, milliseconds. */
+  lagMs: number | null;
+  /** Why nothing is relayed; null: all is well. */
+  problem: string | null;
+}
+
+export interface RelayTimes {
+  readonly relayIntervalMs: number;
+  readonly writerLeadMs: number;
+  readonly retentionMs: number;
+}
+
+/** So that many transactions are settled in one statement. */
+const SETTLE_MS = 100;
+const MOST_OWN = 10_000;
+/** Rows taken at once: one transaction, one invalidation. */
+const BATCH = 200;
+/** The longest a round's invalidation is waited for. */
+const INVALIDATE_MS = 10_000;
+const CLEAN_MS = 30_000;
+const LONGEST_PAUSE_MS = 10_000;
+
+/**
+ * Invalidates for whoever could not do it himself: programs that are no node, writes that no subscriber hears of, nodes
+ * that died between COMMIT and invalidation. Runs on every node; a row is marked when the shared tier has answered, for
+ * the data set that answered, so after a failover every row that is kept is applied again.
+ *
+ * Nothing is lost to the order of commits: the rows are those visible and not marked, from a transaction on before
+ * which everything is over. Applying twice is harmless. Never throws into the application.
+ */
+export class OutboxRelay {
+  readonly stats: RelayStats = { relayed: 0, own: 0, failed: 0, backlog: null, lagMs: null, problem: null };
+  private consumer: string | null = null;
+  private cursor = '0';
+  private running: Promise<void> | null = null;
+  private again = false;
+  private stopped = false;
+  private failures = 0;
+  private cleaned = -Infinity;
+  private cancel: (() => void) | null = null;
+  private cancelSettle: (() => void) | null = null;
+  private readonly own = new Map<string, { covered: InvalidationSelector; epoch: string }>();
+
+  constructor(
+    private readonly cache: RelayCache,
+    private readonly connection: Pick<OutboxConnection, 'sql' | 'drop'>,
+    private readonly store: Pick<RelayStore, 'claim' | 'progress' | 'seen' | 'clean'>,
+    private readonly meaning: (row: OutboxRow) => Invalidation[],
+    private readonly times: RelayTimes,
+    private readonly clock: Clock,
+    private readonly log: GateLog,
+  ) {}
+
+  start(): void {
+    this.wake();
+  }
+
+  /** Looks now, and once more if it is looking already. */
+  wake(): void {
+    if (this.stopped) return;
+    if (this.running) {
+      this.again = true;
+      return;
+    }
+    this.cancel?.();
+    this.cancel = null;
+    this.running = this.round().finally(() => {
+      this.running = null;
+      if (this.stopped) return;
+      if (this.again) {
+        this.again = false;
+        this.wake();
+      } else this.cancel = this.clock.setTimer(this.pause(), () => this.wake());
+    });
+  }
+
+  /**
+   * The subscriber's invalidation after this transaction was acknowledged: its rows need no second one, which would
+   * end what was loaded meanwhile. Only those that it covers; raw SQL in the same transaction is relayed.
+   * @param epoch of the data set that acknowledged it
+   */
+  settle(xid: string, covered: InvalidationSelector, epoch: string): void {
+    // Relayed late then, and once more than needed.
+    if (this.stopped || this.own.size >= MOST_OWN) return;
+    this.own.set(xid, { covered, epoch });
+    this.cancelSettle ??= this.clock.setTimer(Math.min(SETTLE_MS, this.times.writerLeadMs / 4), () => {
+      this.cancelSettle = null;
+      this.wake();
+    });
+  }
+
+  /** Resolves when nothing is under way any more. */
+  async stop(): Promise<void> {
+    this.stopped = true;
+    this.cancel?.();
+    this.cancelSettle?.();
+    await this.running;
+    await this.connection.drop();
+  }
+
+  private pause(): number {
+    const { relayIntervalMs } = this.times;
+    return this.failures === 0
+      ? relayIntervalMs
+      : Math.max(relayIntervalMs, Math.min(LONGEST_PAUSE_MS, 100 * 2 ** this.failures));
+  }
+
+  private async round(): Promise<void> {
+    const epoch = this.cache.epoch();
+    if (epoch === null) {
+      this.stats.problem = 'the data set of the shared tier is not known (it is away, or not yet connected)';
+      return;
+    }
+    try {
+      const sql = await this.connection.sql();
+      const consumer = await this.consume(sql, epoch);
+      if (consumer === null) return;
+      await this.settleOwn(sql, consumer, epoch);
+      while (!this.stopped && (await this.claim(sql, consumer, epoch)) === BATCH);
+      const { cursor, backlog, lagMs } = await this.store.progress(sql, consumer, this.cursor);
+      Object.assign(this.stats, { backlog, lagMs, problem: null });
+      this.cursor = cursor;
+      await this.clean(sql);
+      if (this.failures > 0) this.log.warn('the outbox is relayed again');
+      this.failures = 0;
+    } catch (error) {
+      await this.failed(error);
+    }
+  }
+
+  private async failed(error: unknown): Promise<void> {
+    this.stats.failed += 1;
+    this.failures += 1;
+    const text = error instanceof Error ? error.message : String(error);
+    this.stats.problem = text;
+    // Once per trouble, not once per attempt.
+    if (this.failures === 1 && !this.stopped)
+      this.log.error(`the outbox cannot be relayed, trying again: ${text}`);
+    await this.connection.drop();
+  }
+
+  /** Another data set than before: nothing is applied there yet. Null: try again later. */
+  private async consume(sql: Sql, epoch: string): Promise<string | null> {
+    const consumer = consumerName(this.cache.group, epoch);
+    const away = await this.store.seen(sql, consumer);
+    if (consumer === this.consumer) return consumer;
+    if (away !== null && away >= this.times.retentionMs) {
+      this.log.warn(
+        `nobody has relayed the outbox for ${Math.round(away / 1000)} s, longer than rows are kept: the cache is cleared`,
+      );
+      if (!(await this.invalidated({ all: true }, epoch))) throw new Error('clearing was not acknowledged');
+    }
+    this.cursor = '0';
+    this.consumer = consumer;
+    return consumer;
+  }
+
+  private async claim(sql: Sql, consumer: string, epoch: string): Promise<number> {
+    return this.store.claim(sql, { consumer, cursor: this.cursor, limit: BATCH }, async (rows) => {
+      if (!(await this.invalidated(this.selectorOf(rows), epoch)))
+        throw new Error('the shared tier did not acknowledge the invalidation');
+      this.stats.relayed += rows.length;
+      return rows;
+    });
+  }
+
+  private async settleOwn(sql: Sql, consumer: string, epoch: string): Promise<void> {
+    while (this.own.size > 0 && !this.stopped) {
+      const some = new Map([...this.own].slice(0, BATCH));
+      for (const xid of some.keys()) this.own.delete(xid);
+      const request = { consumer, cursor: this.cursor, limit: BATCH * 5, xids: [...some.keys()] };
+      await this.store.claim(sql, request, async (rows) => {
+        const rest = rows.filter((row) => {
+          const done = some.get(row.xid);
+          return done?.epoch !== epoch || !covers(done.covered, this.selectorOf([row]));
+        });
+        if (!(await this.invalidated(this.selectorOf(rest), epoch)))
+          throw new Error('the shared tier did not acknowledge the invalidation');
+        this.stats.own += rows.length - rest.length;
+        this.stats.relayed += rest.length;
+        return rows;
+      });
+    }
+  }
+
+  private selectorOf(rows: readonly OutboxRow[]): InvalidationSelector {
+    const selector = batch(rows.flatMap((row) => this.meaning(row)));
+    const changes = rows.flatMap(({ change }) =>
+      change?.cache === this.cache.name ? [change.selector] : [],
+    );
+    return changes.length === 0 ? selector : merge([selector, ...changes]);
+  }
+
+  /** Acknowledged, and by the data set asked about? */
+  private async invalidated(selector: InvalidationSelector, epoch: string): Promise<boolean> {
+    if (isEmpty(selector)) return true;
+    const { acknowledged, position } = await this.within(this.attempt(selector));
+    if (!acknowledged) return false;
+    const answered = position?.slice(0, Math.max(0, position.lastIndexOf('@')));
+    return this.cache.epoch() === epoch && (answered === undefined || answered === epoch);
+  }
+
+  private async attempt(selector: InvalidationSelector): Promise<InvalidationResult> {
+    try {
+      return await this.cache.invalidate(selector);
+    } catch (error) {
+      if (this.stopped || selector.all === true) throw error;
+      // The tier's faults are no rejections, so the selector was refused, and would be for ever.
+      this.log.error(`invalidation by the outbox refused, the cache is cleared: ${String(error)}`);
+      return this.cache.invalidate({ all: true });
+    }
+  }
+
+  private async within<T>(work: Promise<T>): Promise<T> {
+    let cancel = (): void => {};
+    const late = new Promise<never>((_resolve, reject) => {
+      cancel = this.clock.setTimer(INVALIDATE_MS, () =>
+        reject(new Error(`no answer within ${INVALIDATE_MS} ms`)),
+      );
+    });
+    try {
+      return await Promise.race([work, late]);
+    } finally {
+      cancel();
+    }
+  }
+
+  private async clean(sql: Sql): Promise<void> {
+    const now = this.clock.monotonic();
+    if (now - this.cleaned < Math.min(CLEAN_MS, this.times.retentionMs / 4)) return;
+    // Full batches one after the other, but rows to relay come first.
+    if (!(await this.store.clean(sql, this.times.retentionMs))) this.cleaned = now;
+    else this.again = true;
+  }
+}
+
+/** The parts add up. Patterns, users and symbols too: what the application wrote is for the cache to judge. */
+function merge(all: readonly InvalidationSelector[]): InvalidationSelector {
+  const tags = all.flatMap(({ tags = [], user, symbol }) => [
+    ...tags,
+    ...(user === undefined ? [] : [`user:${user}`]),
+    ...(symbol === undefined ? [] : [`symbol:${symbol.toUpperCase()}`]),
+  ]);
+  const parts = {
+    keys: all.flatMap(({ keys = [] }) => keys),
+    tags: [...new Set(tags)],
+    namespaces: [...new Set(all.flatMap(({ namespaces = [] }) => namespaces))],
+    patterns: [...new Set(all.flatMap(({ patterns = [] }) => patterns))],
+  };
+  const merged: InvalidationSelector = Object.fromEntries(
+    Object.entries(parts).filter(([, list]) => list.length > 0),
+  );
+  if (all.some((one) => one.all === true)) merged.all = true;
+  return merged;
+}
+
+function covers(done: InvalidationSelector, wanted: InvalidationSelector): boolean {
+  // A pattern is no list to compare.
+  if (wanted.patterns) return false;
+  if (done.all === true && (wanted.tags ?? []).every((tag) => done.tags?.includes(tag))) return true;
+  if (wanted.all === true) return false;
+  const namespaces = new Set(done.namespaces ?? []);
+  const keys = new Set((done.keys ?? []).map(({ namespace, id }) => `${namespace}:${id}`));
+  const tags = new Set(done.tags ?? []);
+  return (
+    (wanted.namespaces ?? []).every((name) => namespaces.has(name)) &&
+    (wanted.tags ?? []).every((tag) => tags.has(tag)) &&
+    (wanted.keys ?? []).every(
+      ({ namespace, id }) => namespaces.has(namespace) || keys.has(`${namespace}:${id}`),
+    )
+  );
+}

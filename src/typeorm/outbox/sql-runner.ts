@@ -1,0 +1,52 @@
+import { DataSource, type QueryRunner } from 'typeorm';
+import { InvalidOptionsError } from '#tiered-cache';
+
+/** Runs a statement and answers its rows. */
+export type Sql = <Row>(statement: string, parameters?: readonly unknown[]) => Promise<Row[]>;
+
+export type OutboxHost = DataSource | QueryRunner;
+
+export function dataSourceOf(host: OutboxHost): DataSource {
+  return host instanceof DataSource ? host : host.dataSource;
+}
+
+/** @throws InvalidOptionsError unless the data source is a PostgreSQL of TypeORM. */
+export function assertPostgres(dataSource: DataSource): void {
+  const { type } = dataSource.options;
+  if (type !== 'postgres' && type !== 'aurora-postgres')
+    throw new InvalidOptionsError(
+      'outbox',
+      type,
+      "a data source of type 'postgres': only PostgreSQL has this outbox",
+    );
+}
+
+/** In the transaction that is open, or else in one of its own: everything, or nothing. */
+export async function inTransaction<T>(host: OutboxHost, body: (sql: Sql) => Promise<T>): Promise<T> {
+  assertPostgres(dataSourceOf(host));
+  const runner = host instanceof DataSource ? host.createQueryRunner('master') : host;
+  const sql: Sql = async (statement, parameters) => runner.query(statement, parameters as unknown[]);
+  const begun = !runner.isTransactionActive;
+  try {
+    if (begun) await runner.startTransaction();
+    const result = await body(sql);
+    if (begun) await runner.commitTransaction();
+    return result;
+  } catch (error) {
+    // The error that matters is the first one; a broken connection cannot roll back.
+    if (begun && runner.isTransactionActive) await runner.rollbackTransaction().catch(() => {});
+    throw error;
+  } finally {
+    if (runner !== host) await runner.release();
+  }
+}
+
+export async function reading<T>(host: OutboxHost, body: (sql: Sql) => Promise<T>): Promise<T> {
+  assertPostgres(dataSourceOf(host));
+  const runner = host instanceof DataSource ? host.createQueryRunner('master') : host;
+  try {
+    return await body(async (statement, parameters) => runner.query(statement, parameters as unknown[]));
+  } finally {
+    if (runner !== host) await runner.release();
+  }
+}
