@@ -21,6 +21,8 @@ export const WORKLOAD = {
   handedOver: 0.3,
   /** Longest pause between COMMIT and the invalidation, ms; 0: none. */
   gapAfterCommit: 0,
+  /** Pause of a reader, ms, from and to. */
+  readPause: [1, 3],
   /** Pause of a writer, ms, from and to. */
   writePause: [15, 45],
   /** A loader's pause after its SELECT, ms: from, to; then how often a slow one comes and its most. */

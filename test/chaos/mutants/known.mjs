@@ -4,7 +4,7 @@ const LOG = 'libs/tiered-cache/src/remote/redis/redis-log.ts';
 /** Few writes, so that what is wrong stays wrong for longer than the bound. */
 const SELDOM = { writers: 1, writePause: [100, 300] };
 /** Many rows, and few readers of each. */
-const COLD = { keys: 480, hot: 480, groups: 60, fenced: 0, gapAfterCommit: 0 };
+const COLD = { keys: 240, hot: 240, groups: 60, fenced: 0, readPause: [20, 60], writePause: [10, 30] };
 const BELIEVES_ALL = {
   file: 'libs/tiered-cache/src/cache-core.ts',
   find: 'if (log === null || log.believes(tag)) return true;',
@@ -48,15 +48,23 @@ export const known = [
       },
     ],
     // Entries that nobody has read again since their tag was invalidated, read by a node that has slept meanwhile.
-    faults: ['node-stop', 'loop-block'],
+    faults: ['loop-block', 'node-stop'],
     workload: COLD,
-    seconds: 16,
+    seconds: 24,
   },
   {
     name: 'shared-under-clock',
     guard:
       'the shared tier is believed only while the clock runs, and after a lost connection once a poll has come back',
-    patches: [BELIEVES_ALL],
+    // Either alone is covered by the other: opening the log anew is a gap for whoever has asked before.
+    patches: [
+      BELIEVES_ALL,
+      {
+        file: 'libs/tiered-cache/src/loading/judge.ts',
+        find: 'if (!(await believes(core, ns)) || marker.gapped) throw unbelievable();',
+        replace: '',
+      },
+    ],
     faults: ['redis-restore'],
     seconds: 16,
   },

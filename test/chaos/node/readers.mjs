@@ -56,7 +56,7 @@ export class Readers {
       }
       this.#waiting.delete(index);
       // Not faster than this: an event loop that is starved by its own load shows as staleness of the judge.
-      await sleep(random.integer(1, 3));
+      await sleep(random.integer(...this.#node.config.readPause));
     }
   }
 
