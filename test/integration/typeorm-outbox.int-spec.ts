@@ -1,11 +1,10 @@
-import { randomBytes } from 'node:crypto';
+import { execFile } from 'node:child_process';
 import { Client } from 'pg';
 import { Column, DataSource, Entity, PrimaryColumn } from 'typeorm';
 import { systemClock, type TieredCache } from '#tiered-cache';
 import { CachedEntity } from '../../src/typeorm/cached-entity.decorator.js';
 import { MarkRegistry } from '../../src/typeorm/mark-registry.js';
-import { checkOutbox } from '../../src/typeorm/outbox/check.js';
-import { installOutbox, uninstallOutbox } from '../../src/typeorm/outbox/install.js';
+import { installOutbox } from '../../src/typeorm/outbox/install.js';
 import { Outbox } from '../../src/typeorm/outbox/outbox.js';
 import { type OutboxOptions, resolveOutboxOptions } from '../../src/typeorm/outbox/outbox.options.js';
 import { describeWithPostgres, freshDatabase } from '../support/services.js';
@@ -181,4 +180,254 @@ describeWithPostgres('the outbox', () => {
     await drained();
     expect(told(cache)).toEqual(expected.toSorted());
   });
+
+  it('COPY and psql are heard', async () => {
+    const psql = await hasPsql();
+    if (!psql) return;
+    const cache = new OutboxCache();
+    await node(cache, { relayInterval: '30s' });
+    await run('psql', ['-q', '-d', database.url, '-c', 'COPY label (name) FROM STDIN'], 'one\ntwo\n');
+    await drained();
+    expect(told(cache)).toEqual([
+      '#entity:Label',
+      '#entity:Label:3',
+      '#entity:Label:4',
+      'labels:one',
+      'labels:two',
+    ]);
+    await run('psql', [
+      '-q',
+      '-d',
+      database.url,
+      '-c',
+      `UPDATE instrument SET volume = 9 WHERE symbol = 'TSLA'`,
+    ]);
+    await drained();
+    expect(told(cache)).toEqual(TSLA);
+  });
+
+  it('reads values as TypeORM does, whatever the names', async () => {
+    const cache = new OutboxCache();
+    await node(cache);
+    await stranger.query(`SET datestyle = 'German'; SET timezone = 'Asia/Tokyo'`);
+    await stranger.query(
+      `INSERT INTO "Odd Schema"."Odd Table" ("SELECT", "From When", tags, price, body) VALUES (9007199254740993, '2026-01-02T03:04:05.678Z', '{a,"b c"}', 1.50, NULL)`,
+    );
+    await stranger.query('RESET ALL');
+    await drained();
+    const row = await dataSource.getRepository(Odd).findOneByOrFail({ big: '9007199254740993' });
+    const keys = [row.big, row.when.toISOString(), row.tags.join('+'), row.price].map((id) => `odd:${id}`);
+    expect(told(cache)).toEqual(['#entity:Odd', '#entity:Odd:9007199254740993', ...keys].sort());
+    expect(keys).toContain('odd:2026-01-02T03:04:05.678Z');
+  });
+
+  it('a row too large to record is known by its primary key only, and then counts as unknown', async () => {
+    const cache = new OutboxCache();
+    await node(cache);
+    await stranger.query(
+      `INSERT INTO "Odd Schema"."Odd Table" VALUES (1, now(), '{}', 1, (SELECT string_agg(md5(i::text), '') FROM generate_series(1, 1000) i))`,
+    );
+    expect((await stranger.query('SELECT new FROM strata_outbox')).rows[0].new).toEqual([{ SELECT: 1 }]);
+    await drained();
+    expect(told(cache)).toEqual(['#entity:Odd', '#entity:Odd:*', 'odd:*']);
+  });
+
+  it('a bulk statement counts as one of unknown rows', async () => {
+    const cache = new OutboxCache();
+    await node(cache);
+    await stranger.query(`INSERT INTO label (name) SELECT 'n' || i FROM generate_series(1, 1001) i`);
+    expect(await count('strata_outbox')).toBe(1);
+    await drained();
+    expect(told(cache)).toEqual(['#entity:Label', '#entity:Label:*', 'labels:*']);
+  });
+
+  it('a rolled back transaction leaves nothing', async () => {
+    const cache = new OutboxCache();
+    await node(cache);
+    await stranger.query('BEGIN');
+    await stranger.query(`UPDATE instrument SET volume = 5`);
+    await stranger.query('ROLLBACK');
+    await stranger.query('BEGIN');
+    await stranger.query(`UPDATE instrument SET volume = 5 WHERE id = 2`);
+    await stranger.query('SAVEPOINT s');
+    await stranger.query(`UPDATE instrument SET volume = 5 WHERE id = 1`);
+    await stranger.query('ROLLBACK TO s');
+    await stranger.query('COMMIT');
+    await drained();
+    expect(told(cache)).toEqual(TSLA);
+  });
+
+  it('a long transaction that commits late is not missed', async () => {
+    const cache = new OutboxCache();
+    const outbox = await node(cache);
+    const late = new Client({ connectionString: database.url });
+    await late.connect();
+    try {
+      await late.query('BEGIN');
+      await late.query(`UPDATE instrument SET volume = 5 WHERE id = 1`);
+      for (let n = 0; n < 5; n += 1) {
+        await stranger.query(`UPDATE instrument SET volume = ${n} WHERE id = 2`);
+        await drained();
+      }
+      const rounds = outbox.state().relayed;
+      expect(rounds).toBe(5);
+      expect(told(cache)).toEqual(TSLA);
+      await late.query('COMMIT');
+    } finally {
+      await late.end();
+    }
+    await drained();
+    expect(told(cache)).toEqual(AAPL);
+  });
+
+  it('two nodes of one fleet share the rows; nodes of their own each take all', async () => {
+    const caches = [new OutboxCache(), new OutboxCache(), new OutboxCache('other')];
+    const nodes = await Promise.all(caches.map((cache) => node(cache, { relayInterval: 10 })));
+    const clients = await Promise.all(
+      Array.from({ length: 4 }, async () => {
+        const client = new Client({ connectionString: database.url });
+        await client.connect();
+        return client;
+      }),
+    );
+    await Promise.all(
+      clients.map(async (client, c) => {
+        for (let n = 0; n < 50; n += 1)
+          await client.query(
+            `INSERT INTO note (text) VALUES ('x'); INSERT INTO label (name) VALUES ('l${c}-${n}')`,
+          );
+        await client.end();
+      }),
+    );
+    const all = Array.from({ length: 200 }, (_, i) => `labels:l${Math.floor(i / 50)}-${i % 50}`).sort();
+    const keysOf = (...some: OutboxCache[]) =>
+      [...new Set(some.flatMap((cache) => cache.calls.flatMap(words)))]
+        .filter((w) => w.startsWith('labels:'))
+        .sort();
+    await until(() => keysOf(caches[0]!, caches[1]!).length === 200 && keysOf(caches[2]!).length === 200);
+    expect(keysOf(caches[0]!, caches[1]!)).toEqual(all);
+    expect(keysOf(caches[2]!)).toEqual(all);
+    const [a, b] = nodes.map((one) => one.state().relayed);
+    // Now and then one is applied by both: harmless.
+    expect(a! + b!).toBeLessThan(300);
+    await until(() => nodes.every((one) => one.state().backlog === 0));
+  });
+
+  it('rows are applied again on another data set, and wait while none is known', async () => {
+    const cache = new OutboxCache();
+    await node(cache);
+    await stranger.query(`UPDATE instrument SET volume = 5 WHERE id = 1`);
+    await drained();
+    expect(told(cache)).toEqual(AAPL);
+    cache.epoch = null;
+    await stranger.query(`UPDATE instrument SET volume = 5 WHERE id = 2`);
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    expect(told(cache)).toEqual([]);
+    cache.epoch = 'e2';
+    await drained();
+    expect(told(cache)).toEqual([...AAPL, ...TSLA].sort());
+  });
+
+  it('what is not acknowledged is tried again, and said', async () => {
+    const cache = new OutboxCache();
+    cache.answer = async () => ({ acknowledged: false, position: null });
+    const outbox = await node(cache);
+    await stranger.query(`UPDATE instrument SET volume = 5 WHERE id = 1`);
+    await until(() => outbox.state().failed > 1);
+    expect(outbox.state().problem).toMatch(/did not acknowledge/);
+    expect(await count('strata_outbox_applied')).toBe(0);
+    cache.answer = async () => ({ acknowledged: true, position: 'e1@7-0' });
+    await drained();
+    await until(() => outbox.state().problem === null && outbox.state().backlog === 0);
+  });
+
+  it('an acknowledgement by another data set marks nothing', async () => {
+    const cache = new OutboxCache();
+    cache.answer = async () => ({ acknowledged: true, position: 'e0@7-0' });
+    const outbox = await node(cache);
+    await stranger.query(`UPDATE instrument SET volume = 5 WHERE id = 1`);
+    await until(() => outbox.state().failed > 0);
+    expect(await count('strata_outbox_applied')).toBe(0);
+  });
+
+  it('goes on after its connection was killed', async () => {
+    const cache = new OutboxCache();
+    const outbox = await node(cache);
+    await until(() => outbox.state().backlog === 0);
+    await dataSource.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'nestjs-strata outbox'`,
+    );
+    await stranger.query(`UPDATE instrument SET volume = 5 WHERE id = 1`);
+    await drained();
+    expect(told(cache)).toEqual(AAPL);
+  });
+
+  it('old rows go once everybody who reads has applied them, the others stay', async () => {
+    await stranger.query(`UPDATE instrument SET volume = 5 WHERE id = 1`);
+    await stranger.query(`UPDATE strata_outbox SET at = now() - interval '1 hour'`);
+    // Alive, and behind.
+    await stranger.query(`INSERT INTO strata_outbox_consumers VALUES ('slow@e1', now())`);
+    const cache = new OutboxCache();
+    const first = await node(cache);
+    await drained();
+    await until(() => first.state().backlog === 0);
+    expect(await count('strata_outbox')).toBe(1);
+    await stranger.query(
+      `UPDATE strata_outbox_consumers SET seen = now() - interval '1 hour' WHERE consumer = 'slow@e1'`,
+    );
+    await first.stop();
+    await node(new OutboxCache());
+    await until(
+      async () => (await count('strata_outbox')) === 0 && (await count('strata_outbox_applied')) === 0,
+    );
+  });
+
+  it('clears the cache when nobody has read for longer than rows are kept', async () => {
+    await stranger.query(
+      `INSERT INTO strata_outbox_consumers VALUES ('default/strata@e1', now() - interval '11 minutes')`,
+    );
+    const cache = new OutboxCache();
+    await node(cache);
+    await until(() => cache.calls.length > 0);
+    expect(told(cache)).toEqual(['*']);
+  });
+
+  it('writers need no rights on it, and cannot call its functions', async () => {
+    await installOutbox(dataSource);
+    const { rows } = await stranger.query(
+      `SELECT p.prosecdef, p.proconfig, has_function_privilege('pg_monitor', p.oid, 'EXECUTE') AS callable FROM pg_proc p WHERE proname LIKE 'strata_outbox_of_%'`,
+    );
+    expect(rows.length).toBeGreaterThan(5);
+    for (const row of rows)
+      expect(row).toEqual({
+        prosecdef: true,
+        proconfig: ['search_path=pg_catalog, pg_temp'],
+        callable: false,
+      });
+  });
+
+  it('writes still work after a column was dropped', async () => {
+    await stranger.query('ALTER TABLE label ADD COLUMN extra text');
+    await stranger.query(`UPDATE label SET extra = 'x' WHERE id = 1`);
+    await stranger.query('ALTER TABLE label DROP COLUMN extra');
+    await stranger.query(`UPDATE label SET name = 'y' WHERE id = 1`);
+    expect(await count('strata_outbox')).toBe(2);
+  });
 });
+
+async function hasPsql(): Promise<boolean> {
+  return run('psql', ['--version']).then(
+    () => true,
+    () => false,
+  );
+}
+
+function run(command: string, args: string[], input = ''): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const child = execFile(command, args, (error, _out, err) =>
+      error ? reject(new Error(`${error.message} ${err}`)) : resolve(),
+    );
+    child.on('error', reject);
+    child.stdin?.on('error', () => {}).end(input);
+  });
+}

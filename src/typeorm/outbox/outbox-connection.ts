@@ -12,13 +12,14 @@ export interface PgClient {
   on(event: 'error' | 'end', listener: (error?: Error) => void): unknown;
 }
 
+export type VerifyClient = (client: PgClient, done: (error?: Error) => void) => void;
+
 export interface PgPool {
-  readonly options: object;
+  /** `verify`: called with each new connection, before anybody gets it. */
+  readonly options: { verify?: VerifyClient | undefined };
   readonly Client: new (options: object) => PgClient;
   readonly idleCount: number;
   connect(): Promise<PgClient & { release(): void }>;
-  on(event: 'connect', listener: (client: PgClient) => void): unknown;
-  removeListener(event: 'connect', listener: (client: PgClient) => void): unknown;
 }
 
 interface PgDriver {

@@ -18,6 +18,9 @@ import { RowInvalidations } from './row-invalidations.js';
 import { assertPostgres, reading } from './sql-runner.js';
 import { trackedTables } from './tracked-tables.js';
 
+/** Between two comparisons of triggers and entities. */
+const CHECK_MS = 300_000;
+
 /** For the rows of a node without a shared tier: what it has applied, nobody else has. */
 const PROCESS = randomUUID();
 
@@ -31,10 +34,15 @@ export class Outbox {
   private readonly relayed: OutboxRelay;
   private readonly node: NodeConnections;
   private findings: readonly OutboxFinding[] | null = null;
+  /** What the log has said already. */
+  private said = new Set<string>();
+  private cancelCheck: (() => void) | null = null;
+  private stopped = false;
 
   private constructor(
     private readonly dataSource: DataSource,
     private readonly options: ResolvedOutboxOptions,
+    private readonly clock: Clock,
     private readonly log: GateLog,
     parts: { relay: OutboxRelay; node: NodeConnections },
   ) {
@@ -73,10 +81,11 @@ export class Outbox {
       options,
       clock,
       log,
+      () => void outbox.recheck(),
     );
-    const outbox = new Outbox(dataSource, options, log, { relay, node: new NodeConnections(pool) });
+    const outbox = new Outbox(dataSource, options, clock, log, { relay, node: new NodeConnections(pool) });
     await outbox.node.start();
-    if (options.install !== 'off') await outbox.check();
+    await outbox.recheck();
     relay.start();
     return outbox;
   }
@@ -85,7 +94,9 @@ export class Outbox {
   async check(): Promise<readonly OutboxFinding[] | null> {
     try {
       this.findings = await checkOutbox(this.dataSource, triggerOptions(this.options));
-      for (const finding of this.findings) this.log.warn(`outbox: ${describeFinding(finding)}`);
+      const lines = this.findings.map(describeFinding);
+      for (const line of lines) if (!this.said.has(line)) this.log.warn(`outbox: ${line}`);
+      this.said = new Set(lines);
     } catch (error) {
       this.findings = null;
       this.log.error(
@@ -105,8 +116,18 @@ export class Outbox {
   }
 
   async stop(): Promise<void> {
+    this.stopped = true;
+    this.cancelCheck?.();
     this.node.stop();
     await this.relayed.stop();
+  }
+
+  /** Now and from time to time: partitions are added, triggers are disabled. */
+  private async recheck(): Promise<void> {
+    if (this.options.install === 'off' || this.stopped) return;
+    this.cancelCheck?.();
+    await this.check();
+    if (!this.stopped) this.cancelCheck = this.clock.setTimer(CHECK_MS, () => void this.recheck());
   }
 }
 

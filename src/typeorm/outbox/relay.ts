@@ -77,6 +77,8 @@ export class OutboxRelay {
     private readonly times: RelayTimes,
     private readonly clock: Clock,
     private readonly log: GateLog,
+    /** The database may be another than before: installed meanwhile, migrated, restored. */
+    private readonly onRecovered: () => void = () => {},
   ) {}
 
   start(): void {
@@ -149,8 +151,10 @@ export class OutboxRelay {
       Object.assign(this.stats, { backlog, lagMs, problem: null });
       this.cursor = cursor;
       await this.clean(sql);
-      if (this.failures > 0) this.log.warn('the outbox is relayed again');
+      if (this.failures === 0) return;
       this.failures = 0;
+      this.log.warn('the outbox is relayed again');
+      this.onRecovered();
     } catch (error) {
       await this.failed(error);
     }
@@ -159,6 +163,8 @@ export class OutboxRelay {
   private async failed(error: unknown): Promise<void> {
     this.stats.failed += 1;
     this.failures += 1;
+    // The application is going down; the rows are for the others.
+    if ((error as { code?: unknown } | null)?.code === 'STRATA_CLOSED') this.stopped = true;
     const text = error instanceof Error ? error.message : String(error);
     this.stats.problem = text;
     // Once per trouble, not once per attempt.
@@ -232,7 +238,8 @@ export class OutboxRelay {
     try {
       return await this.cache.invalidate(selector);
     } catch (error) {
-      if (this.stopped || selector.all === true) throw error;
+      const closed = (error as { code?: unknown } | null)?.code === 'STRATA_CLOSED';
+      if (closed || selector.all === true) throw error;
       // The tier's faults are no rejections, so the selector was refused, and would be for ever.
       this.log.error(`invalidation by the outbox refused, the cache is cleared: ${String(error)}`);
       return this.cache.invalidate({ all: true });
@@ -285,7 +292,8 @@ function merge(all: readonly InvalidationSelector[]): InvalidationSelector {
 function covers(done: InvalidationSelector, wanted: InvalidationSelector): boolean {
   // A pattern is no list to compare.
   if (wanted.patterns) return false;
-  if (done.all === true && (wanted.tags ?? []).every((tag) => done.tags?.includes(tag))) return true;
+  // Every entry is in a namespace.
+  if (done.all === true) return true;
   if (wanted.all === true) return false;
   const namespaces = new Set(done.namespaces ?? []);
   const keys = new Set((done.keys ?? []).map(({ namespace, id }) => `${namespace}:${id}`));

@@ -57,7 +57,7 @@ export class RowDecoder {
     // Digits were lost.
     if (typeof value === 'number' && Number.isInteger(value) && !Number.isSafeInteger(value))
       return undefined;
-    return this.scalar(String(value), oid);
+    return typeof value === 'object' ? undefined : this.scalar(`${value as string | number | boolean}`, oid);
   }
 
   private scalar(text: string, oid: number): unknown {

@@ -1,4 +1,4 @@
-import { DataSource, type QueryRunner } from 'typeorm';
+import type { DataSource, QueryRunner } from 'typeorm';
 import { InvalidOptionsError } from '#tiered-cache';
 
 /** Runs a statement and answers its rows. */
@@ -7,7 +7,7 @@ export type Sql = <Row>(statement: string, parameters?: readonly unknown[]) => P
 export type OutboxHost = DataSource | QueryRunner;
 
 export function dataSourceOf(host: OutboxHost): DataSource {
-  return host instanceof DataSource ? host : host.dataSource;
+  return isRunner(host) ? host.dataSource : host;
 }
 
 /** @throws InvalidOptionsError unless the data source is a PostgreSQL of TypeORM. */
@@ -24,7 +24,7 @@ export function assertPostgres(dataSource: DataSource): void {
 /** In the transaction that is open, or else in one of its own: everything, or nothing. */
 export async function inTransaction<T>(host: OutboxHost, body: (sql: Sql) => Promise<T>): Promise<T> {
   assertPostgres(dataSourceOf(host));
-  const runner = host instanceof DataSource ? host.createQueryRunner('master') : host;
+  const runner = isRunner(host) ? host : host.createQueryRunner('master');
   const sql: Sql = async (statement, parameters) => runner.query(statement, parameters as unknown[]);
   const begun = !runner.isTransactionActive;
   try {
@@ -43,10 +43,14 @@ export async function inTransaction<T>(host: OutboxHost, body: (sql: Sql) => Pro
 
 export async function reading<T>(host: OutboxHost, body: (sql: Sql) => Promise<T>): Promise<T> {
   assertPostgres(dataSourceOf(host));
-  const runner = host instanceof DataSource ? host.createQueryRunner('master') : host;
+  const runner = isRunner(host) ? host : host.createQueryRunner('master');
   try {
     return await body(async (statement, parameters) => runner.query(statement, parameters as unknown[]));
   } finally {
     if (runner !== host) await runner.release();
   }
+}
+
+function isRunner(host: OutboxHost): host is QueryRunner {
+  return 'isTransactionActive' in host;
 }

@@ -1,0 +1,124 @@
+import type { DataSource, QueryRunner } from 'typeorm';
+import { type Clock, InvalidOptionsError, type InvalidationSelector, type TieredCache } from '#tiered-cache';
+import type { OutboxReport } from '../../features.js';
+import type { GateLog } from '../invalidation-gate.js';
+import type { MarkRegistry } from '../mark-registry.js';
+import { describeFinding, epochOf, Outbox } from './outbox.js';
+import type { ResolvedOutboxOptions } from './outbox.options.js';
+
+const RETRY_MS = 5_000;
+
+/** What health says where no outbox is configured. */
+export const WITHOUT_OUTBOX =
+  'Writes by raw SQL, other programs, foreign keys and database triggers cannot be seen: there is no outbox (option "outbox" of CacheTypeOrmModule).';
+
+/** The outboxes of a cache's data sources. One that cannot be opened is tried again, and never stops the application. */
+export class Outboxes {
+  private readonly open = new Map<DataSource, Outbox | { problem: string }>();
+  private readonly timers = new Set<() => void>();
+  private stopped = false;
+
+  constructor(
+    private readonly cache: TieredCache,
+    private readonly marks: MarkRegistry,
+    private readonly options: ResolvedOutboxOptions,
+    private readonly clock: Clock,
+    private readonly log: GateLog,
+  ) {}
+
+  /** @throws InvalidOptionsError; with install 'auto' also what the installation says */
+  async add(dataSource: DataSource): Promise<void> {
+    if (this.stopped || this.open.has(dataSource)) return;
+    this.open.set(dataSource, { problem: 'being opened' });
+    try {
+      const { cache, marks, options, clock, log } = this;
+      const outbox = await Outbox.open(dataSource, cache, marks, options, clock, log);
+      this.open.set(dataSource, outbox);
+      if (this.stopped) await outbox.stop();
+    } catch (error) {
+      this.open.delete(dataSource);
+      if (error instanceof InvalidOptionsError || this.options.install === 'auto') throw error;
+      this.later(dataSource, error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  /**
+   * The transaction that is about to be committed; undefined where there is no outbox, or no answer. Costs a round trip,
+   * beside that of the fence.
+   */
+  async transactionOf(queryRunner: QueryRunner): Promise<string | undefined> {
+    if (!(this.open.get(queryRunner.dataSource) instanceof Outbox)) return undefined;
+    try {
+      // Not queryRunner.query(): no events, no line in the host's log.
+      const client = (await queryRunner.connect()) as {
+        query(sql: string): Promise<{ rows: { xid: string | null }[] }>;
+      };
+      const { rows } = await client.query('SELECT pg_current_xact_id_if_assigned()::text AS xid');
+      return rows[0]?.xid ?? undefined;
+    } catch {
+      // The transaction has failed already; its COMMIT will say so to whom it concerns.
+      return undefined;
+    }
+  }
+
+  /** The rows of a transaction that this node has invalidated need no relay. @param position as the cache answered */
+  settle(
+    queryRunner: QueryRunner,
+    xid: string,
+    covered: InvalidationSelector,
+    position: string | null,
+  ): void {
+    const outbox = this.open.get(queryRunner.dataSource);
+    const epoch = position === null ? epochOf(this.cache) : position.slice(0, position.lastIndexOf('@'));
+    if (outbox instanceof Outbox && epoch !== null) outbox.settle(xid, covered, epoch);
+  }
+
+  /** Of all data sources together. */
+  report(): OutboxReport {
+    const report: OutboxReport = {
+      enabled: true,
+      relayed: 0,
+      own: 0,
+      failed: 0,
+      backlog: 0,
+      lagMs: 0,
+      problem: null,
+      unseen: [],
+    };
+    for (const outbox of this.open.values()) {
+      if (!(outbox instanceof Outbox)) {
+        Object.assign(report, { backlog: null, lagMs: null, problem: outbox.problem });
+        continue;
+      }
+      const { findings, ...stats } = outbox.state();
+      report.relayed += stats.relayed;
+      report.own += stats.own;
+      report.failed += stats.failed;
+      report.backlog =
+        stats.backlog === null || report.backlog === null ? null : report.backlog + stats.backlog;
+      report.lagMs =
+        stats.lagMs === null || report.lagMs === null ? null : Math.max(report.lagMs, stats.lagMs);
+      report.problem ??= stats.problem;
+      report.unseen.push(...(findings ?? []).map(describeFinding));
+    }
+    return report;
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    for (const cancel of this.timers) cancel();
+    const outboxes = [...this.open.values()].filter((one) => one instanceof Outbox);
+    await Promise.all(outboxes.map((outbox) => outbox.stop()));
+  }
+
+  private later(dataSource: DataSource, problem: string): void {
+    this.log.error(`the outbox cannot be opened, trying again: ${problem}`);
+    this.open.set(dataSource, { problem });
+    const cancel = this.clock.setTimer(RETRY_MS, () => {
+      this.timers.delete(cancel);
+      this.open.delete(dataSource);
+      this.add(dataSource).catch((error: unknown) => this.log.error(`outbox: ${String(error)}`));
+    });
+    this.timers.add(cancel);
+  }
+}
