@@ -44,11 +44,23 @@ export {
   DuplicateCacheError,
   DuplicateClassError,
 } from './errors.js';
+/** Types of what CacheService takes and answers; the rest of the engine's are in nestjs-strata/engine. */
+export type {
+  CacheHealth,
+  Fence,
+  FenceOptions,
+  GetOptions,
+  GetOrSetOptions,
+  InvalidationResult,
+} from '#tiered-cache';
 export {
   getWarmingToken,
+  getWritesToken,
   type WarmingJob,
   type WarmingMetrics,
   type WarmingPort,
   type WarmingReport,
   type WarmingRequest,
+  type WriteCounts,
+  type WritesPort,
 } from './features.js';

@@ -1,9 +1,15 @@
-import { Module, type DynamicModule, type FactoryProvider, type Provider } from '@nestjs/common';
+import {
+  Module,
+  type DynamicModule,
+  type FactoryProvider,
+  type InjectionToken,
+  type Provider,
+} from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
 import { InvalidOptionsError } from '#tiered-cache';
 import type { CacheService } from '../cache.service.js';
 import { getCacheToken } from '../cache.tokens.js';
-import { getWarmingToken, type WarmingPort } from '../features.js';
+import { getWarmingToken, getWritesToken, type WarmingPort, type WritesPort } from '../features.js';
 import { createAdminController } from './admin.controller.js';
 import {
   ADMIN_PATH,
@@ -52,7 +58,12 @@ function dynamicModule(route: CacheAdminRouteOptions, given: Provider[]): Dynami
     provide: CacheAdminService,
     inject: [getCacheToken(route.cache), ADMIN_OPTIONS, ModuleRef],
     useFactory: (cache: CacheService, resolved: ResolvedAdminOptions, moduleRef: ModuleRef) =>
-      new CacheAdminService(cache, resolved, () => findWarming(moduleRef, route.cache)),
+      new CacheAdminService(
+        cache,
+        resolved,
+        () => find<WarmingPort>(moduleRef, getWarmingToken(route.cache)),
+        () => find<WritesPort>(moduleRef, getWritesToken(route.cache)),
+      ),
   };
   return {
     module: CacheAdminModule,
@@ -63,9 +74,9 @@ function dynamicModule(route: CacheAdminRouteOptions, given: Provider[]): Dynami
   };
 }
 
-function findWarming(moduleRef: ModuleRef, cache: string | undefined): WarmingPort | null {
+function find<Port>(moduleRef: ModuleRef, token: InjectionToken<Port>): Port | null {
   try {
-    return moduleRef.get<WarmingPort>(getWarmingToken(cache), { strict: false });
+    return moduleRef.get<Port>(token, { strict: false });
   } catch {
     // Nest's way of saying that nobody provides it.
     return null;

@@ -8,7 +8,16 @@ import type {
   RemoteDescription,
 } from '#tiered-cache';
 import type { CacheService } from '../cache.service.js';
-import type { WarmingJob, WarmingMetrics, WarmingPort, WarmingReport, WarmingRequest } from '../features.js';
+import { stateOf, stateReasons } from '../cache.state.js';
+import type {
+  WarmingJob,
+  WarmingMetrics,
+  WarmingPort,
+  WarmingReport,
+  WarmingRequest,
+  WriteCounts,
+  WritesPort,
+} from '../features.js';
 
 /** Longest wait for the shared tier's description, ms: a health page must answer while Redis is away. */
 const DESCRIBE_MS = 1_000;
@@ -19,6 +28,10 @@ export interface AdminHealth extends CacheHealth {
   name: string;
   prefix: string;
   readOnly: boolean;
+  /** Why the state is not 'up', most urgent first. */
+  reasons: string[];
+  /** What became of committed database writes (CacheTypeOrmModule); null without it. */
+  databaseWrites: WriteCounts | null;
   /** Connections and server figures; null in embedded mode or without an answer. */
   sharedTier: RemoteDescription | null;
 }
@@ -46,12 +59,23 @@ export class CacheAdminService {
     private readonly options: { readOnly: boolean },
     /** Looked up at each call: warming is optional, and its module may be imported after this one. */
     private readonly findWarming: () => WarmingPort | null,
+    private readonly findWrites: () => WritesPort | null = () => null,
   ) {}
 
   async health(): Promise<AdminHealth> {
     const { name, prefix } = this.cache;
     const sharedTier = await this.#describe();
-    return { ...this.cache.health(), name, prefix, readOnly: this.options.readOnly, sharedTier };
+    const health = this.cache.health();
+    return {
+      ...health,
+      state: stateOf(health),
+      reasons: stateReasons(health),
+      name,
+      prefix,
+      readOnly: this.options.readOnly,
+      databaseWrites: this.findWrites()?.stats() ?? null,
+      sharedTier,
+    };
   }
 
   metrics(): CacheStats {

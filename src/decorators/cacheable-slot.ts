@@ -26,14 +26,14 @@ export class CacheableSlot implements MethodSlot {
     private readonly host: CacheHost,
     private readonly table: ClassTable,
   ) {
-    const { key, scope, condition } = definition.options;
+    const { key, scope, condition, minPosition } = definition.options;
     this.condition = condition;
     const name = definition.namespace;
     this.identity = name !== undefined && key !== undefined ? null : methodIdentity(definition, concrete);
     this.loads = host.loadsOf(name ?? METHODS_NAMESPACE);
     this.fixed = fixedOptions(definition);
-    // A scope is asked of the instance at every call.
-    this.remembers = scope === undefined;
+    // A scope is asked of the instance at every call; positions are as many as writes.
+    this.remembers = scope === undefined && minPosition === undefined;
     const hasTtl = (definition.options.ttl ?? definition.defaults.ttl) !== undefined;
     if ((name ?? METHODS_NAMESPACE) === METHODS_NAMESPACE && !hasTtl && !host.methodsHaveTtl)
       throw new DecoratorUsageError(

@@ -25,6 +25,7 @@ const RULES: Record<keyof MethodOptions, [Check, string]> = {
       Array.isArray(value) && value.every((one) => Number.isSafeInteger(one) && (one as number) >= 0),
     'an array of positions of arguments, 0 or more',
   ],
+  minPosition: [isFunction, 'a function of the arguments that answers a position or undefined'],
   grace: [isDuration, 'a duration'],
   staleWhileRevalidate: [isDuration, 'a duration'],
   softTimeout: [isDuration, 'a duration'],
@@ -36,7 +37,15 @@ const RULES: Record<keyof MethodOptions, [Check, string]> = {
 const SHARED = ['cache', 'namespace', 'scope', 'condition', 'key', 'tags', 'tagsOf'] as const;
 const STORE = [...SHARED, 'ttl', 'unless'] as const;
 const ALLOWED: Record<MethodKind, readonly (keyof MethodOptions)[]> = {
-  Cacheable: [...STORE, 'ignore', 'grace', 'staleWhileRevalidate', 'softTimeout', 'hardTimeout'],
+  Cacheable: [
+    ...STORE,
+    'ignore',
+    'minPosition',
+    'grace',
+    'staleWhileRevalidate',
+    'softTimeout',
+    'hardTimeout',
+  ],
   CachePut: STORE,
   CacheEvict: [...SHARED, 'keyOf', 'all', 'when'],
 };

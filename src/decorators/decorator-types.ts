@@ -58,6 +58,12 @@ export interface CacheableOptions<S = object, A extends readonly unknown[] = rea
   key?: OfArguments<A, string>;
   /** Positions of arguments that do not belong to the default key (a logger, a request id); the first is 0. */
   ignore?: readonly number[];
+  /**
+   * Read-your-writes on another node: the `position` that a write answered, handed in as an argument
+   * (`(symbol, position) => position`), or undefined. A write not applied here yet makes this call as strict as a strict
+   * namespace's. With the default key, name that argument in `ignore`.
+   */
+  minPosition?: OfArguments<A, string | undefined>;
   /** How long after expiry a value may be served when the method fails. */
   grace?: Duration;
   /** How long after expiry a value is served at once while one background call renews it. */

@@ -19,6 +19,7 @@ export interface MethodOptions {
   tags?: readonly string[] | Callback<readonly string[]>;
   tagsOf?: Callback<readonly string[]>;
   ignore?: readonly number[];
+  minPosition?: Callback<string | undefined>;
   grace?: Duration;
   staleWhileRevalidate?: Duration;
   softTimeout?: Duration;

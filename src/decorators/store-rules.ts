@@ -33,10 +33,13 @@ export function callOptions(
   fixed: GetOrSetOptions | undefined,
   args: readonly unknown[],
 ): GetOrSetOptions | undefined {
-  const { tags, unless, tagsOf, ttl } = definition.options;
-  if (typeof tags !== 'function' && !unless && !tagsOf && typeof ttl !== 'function') return fixed;
+  const { tags, unless, tagsOf, ttl, minPosition } = definition.options;
+  if (typeof tags !== 'function' && !minPosition && !unless && !tagsOf && typeof ttl !== 'function')
+    return fixed;
   const options: GetOrSetOptions = { ...fixed };
   if (typeof tags === 'function') options.tags = tags(...args);
+  const position = minPosition?.(...args);
+  if (position !== undefined) options.minPosition = position;
   if (!unless && !tagsOf && typeof ttl !== 'function') return options;
   let last: { value: unknown; judged: ReturnType<typeof judgeResult> } | undefined;
   const judge = (value: unknown) => {

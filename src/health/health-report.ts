@@ -1,11 +1,13 @@
 import type { CacheHealth, CacheStats } from '#tiered-cache';
+import { isConnected, stateOf, stateReasons } from '../cache.state.js';
+import type { OutboxReport } from '../features.js';
 import type { ResolvedThresholds } from './health.options.js';
 import { readLatencyP95 } from './read-latency.js';
 
 export type Assessment = 'healthy' | 'warning' | 'critical' | 'insufficient-data';
 
 export interface CacheHealthReport {
-  /** Can it serve: 'degraded' when a tier is away and another serves in its place. Never decided by rates. */
+  /** Can it serve: 'degraded' when a tier is away or quarantined and another serves in its place. Never decided by rates. */
   status: 'up' | 'degraded' | 'down';
   /** How well it serves, by the thresholds; the worse of hit rate (of the window) and latency. */
   performance: Assessment;
@@ -21,6 +23,8 @@ export interface CacheHealthReport {
   connectionHealthy: boolean;
   /** Reads are served without the configured shared tier: from memory and the source. */
   fallbackEnabled: boolean;
+  /** What the database tells of writes (CacheTypeOrmModule), and which it does not; null without that module. */
+  databaseWrites: Pick<OutboxReport, 'backlog' | 'lagMs' | 'problem' | 'unseen'> | null;
   metrics: {
     totalOperations: number;
     hits: number;
@@ -36,6 +40,8 @@ export interface CacheHealthReport {
     sharedTier: string;
     circuit: string;
     pendingInvalidations: number;
+    /** Namespaces whose entries in the shared tier are not believed yet, after a failover or restart of it. */
+    quarantined: string[];
   };
 }
 
@@ -44,9 +50,9 @@ export function healthReport(
   health: CacheHealth,
   stats: CacheStats,
   thresholds: ResolvedThresholds,
+  outbox: OutboxReport | null = null,
 ): CacheHealthReport {
-  const connectionHealthy =
-    !health.remote.configured || (health.remote.state === 'ready' && health.circuit !== 'open');
+  const connectionHealthy = isConnected(health);
   const latencyP95Ms = readLatencyP95(stats.tiers);
   const window = stats.windows[thresholds.window];
   const sampled = window.hits + window.misses >= thresholds.minimumSample;
@@ -58,13 +64,14 @@ export function healthReport(
       ? grade(latencyP95Ms, thresholds.latencyHealthyMs, thresholds.latencyCriticalMs)
       : null;
   return {
-    status: health.state,
+    status: stateOf(health),
     performance: worse(hitRate, latency),
     hitRate: round(stats.hitRate),
     latencyP95Ms,
     consistencyScore: null,
     recommendations: [
-      ...connectionAdvice(health, connectionHealthy),
+      ...stateReasons(health),
+      ...outboxAdvice(outbox),
       ...(latency && latency !== 'healthy'
         ? [
             `95 % of reads take up to ${latencyP95Ms} ms: look for slow loaders, or refresh entries before they expire (refreshAhead, warming).`,
@@ -79,6 +86,12 @@ export function healthReport(
     ],
     connectionHealthy,
     fallbackEnabled: !connectionHealthy && health.state !== 'down',
+    databaseWrites: outbox && {
+      backlog: outbox.backlog,
+      lagMs: outbox.lagMs,
+      problem: outbox.problem,
+      unseen: outbox.unseen,
+    },
     metrics: {
       totalOperations: stats.totalOperations,
       hits: stats.hits,
@@ -101,8 +114,16 @@ export function healthReport(
       sharedTier: health.remote.configured ? health.remote.state : 'none',
       circuit: health.circuit,
       pendingInvalidations: health.pendingInvalidations,
+      quarantined: health.quarantined,
     },
   };
+}
+
+/** Who has an outbox expects to see every write. */
+function outboxAdvice(outbox: OutboxReport | null): string[] {
+  if (!outbox?.enabled) return [];
+  const problem = outbox.problem === null ? [] : [`The outbox is not relayed: ${outbox.problem}.`];
+  return [...problem, ...outbox.unseen];
 }
 
 /** Lower is better: healthy below `good`, critical above `bad`. */
@@ -116,22 +137,6 @@ function worse(...grades: (Assessment | null)[]): Assessment {
     (['critical', 'warning', 'healthy'] as const).find((candidate) => grades.includes(candidate)) ??
     'insufficient-data'
   );
-}
-
-function connectionAdvice(health: CacheHealth, connectionHealthy: boolean): string[] {
-  const advice: string[] = [];
-  if (health.state === 'down') advice.push('The cache is closed or cannot serve: restart the process.');
-  if (!connectionHealthy) {
-    advice.push(
-      `The shared tier is ${health.circuit === 'open' ? 'failing (circuit open)' : health.remote.state}: reads come from memory and the source until it is back; nothing needs to be restarted.`,
-    );
-  }
-  if (health.pendingInvalidations > 0) {
-    advice.push(
-      `${health.pendingInvalidations} invalidation(s) wait for the shared tier; this node bypasses those entries until then.`,
-    );
-  }
-  return advice;
 }
 
 function memoryAdvice(

@@ -1,8 +1,10 @@
 import { Module, type DynamicModule } from '@nestjs/common';
+import { ModuleRef } from '@nestjs/core';
 import { HealthIndicatorService, TerminusModule } from '@nestjs/terminus';
 import { InvalidOptionsError } from '#tiered-cache';
 import type { CacheService } from '../cache.service.js';
 import { getCacheToken } from '../cache.tokens.js';
+import { getWritesToken, type WritesPort } from '../features.js';
 import { createHealthController } from './health.controller.js';
 import { resolveThresholds, type CacheHealthModuleOptions } from './health.options.js';
 import { StrataHealthIndicator } from './strata-health.indicator.js';
@@ -22,12 +24,23 @@ export class CacheHealthModule {
       providers: [
         {
           provide: StrataHealthIndicator,
-          inject: [getCacheToken(options.cache), HealthIndicatorService],
-          useFactory: (cache: CacheService, indicators: HealthIndicatorService) =>
-            new StrataHealthIndicator(cache, indicators, thresholds),
+          inject: [getCacheToken(options.cache), HealthIndicatorService, ModuleRef],
+          useFactory: (cache: CacheService, indicators: HealthIndicatorService, moduleRef: ModuleRef) =>
+            new StrataHealthIndicator(cache, indicators, thresholds, () =>
+              writesOf(moduleRef, options.cache),
+            ),
         },
       ],
       exports: [StrataHealthIndicator],
     };
+  }
+}
+
+function writesOf(moduleRef: ModuleRef, cache: string | undefined): WritesPort | null {
+  try {
+    return moduleRef.get<WritesPort>(getWritesToken(cache), { strict: false });
+  } catch {
+    // Nest's way of saying that nobody provides it: no CacheTypeOrmModule.
+    return null;
   }
 }

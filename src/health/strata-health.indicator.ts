@@ -1,5 +1,6 @@
 import type { HealthIndicatorResult, HealthIndicatorService } from '@nestjs/terminus';
 import type { CacheService } from '../cache.service.js';
+import type { WritesPort } from '../features.js';
 import type { ResolvedThresholds } from './health.options.js';
 import { healthReport, type CacheHealthReport } from './health-report.js';
 
@@ -12,6 +13,7 @@ export class StrataHealthIndicator {
     private readonly cache: CacheService,
     private readonly indicators: HealthIndicatorService,
     private readonly thresholds: ResolvedThresholds,
+    private readonly writes: () => WritesPort | null = () => null,
   ) {}
 
   /** up, degraded (Redis is away and memory or the source serves; passes the check) or down. Never rejects. */
@@ -23,6 +25,11 @@ export class StrataHealthIndicator {
   }
 
   report(): CacheHealthReport {
-    return healthReport(this.cache.health(), this.cache.stats(), this.thresholds);
+    return healthReport(
+      this.cache.health(),
+      this.cache.stats(),
+      this.thresholds,
+      this.writes()?.outbox() ?? null,
+    );
   }
 }

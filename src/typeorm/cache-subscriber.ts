@@ -12,9 +12,11 @@ import type {
   UpdateEvent,
 } from 'typeorm';
 import type { Clock } from '#tiered-cache';
+import type { CommitFences } from './commit-fences.js';
 import { batch, type Invalidation, unknownRow } from './invalidation-batch.js';
 import type { GateLog, InvalidationGate } from './invalidation-gate.js';
 import type { MarkRegistry } from './mark-registry.js';
+import type { Outboxes } from './outbox/outboxes.js';
 import { statementOf } from './statement.js';
 import { TransactionWrites } from './transaction-writes.js';
 
@@ -28,6 +30,9 @@ const SWEEP_MS = 100;
  * runner (subscribers are singletons, and `queryRunner.data` is swapped by `save({ data })`) and sent in one batch
  * when the outermost transaction ended. Without a transaction the events come when the statement is committed
  * already, and TypeORM waits for the promise we answer: the write resolves after the cache was told.
+ *
+ * Just before COMMIT the entries that the transaction has changed are fenced: a reader that loads the old value until
+ * then cannot store it afterwards, and the fence outlives this process.
  *
  * A transaction whose connection died fires no event at all. Nobody knows whether it was committed, so the sweep
  * finds its released query runner and invalidates: ending a right entry costs one load, keeping a wrong one is wrong.
@@ -48,6 +53,10 @@ export class CacheSubscriber implements EntitySubscriberInterface {
     private readonly gate: InvalidationGate,
     private readonly clock: Clock,
     private readonly log: GateLog,
+    /** Null: none are raised. */
+    private readonly fences: CommitFences | null = null,
+    /** Null: no triggers are relayed. */
+    private readonly outboxes: Pick<Outboxes, 'transactionOf' | 'settle'> | null = null,
   ) {}
 
   afterInsert(event: InsertEvent<ObjectLiteral>): Promise<void> | void {
@@ -100,8 +109,16 @@ export class CacheSubscriber implements EntitySubscriberInterface {
     return this.appeared(event);
   }
 
-  beforeQuery({ queryRunner }: BeforeQueryEvent): void {
-    this.runners.get(queryRunner)?.statementSent();
+  /**
+   * TypeORM sends a statement when this resolves. A COMMIT is fenced here rather than in `beforeTransactionCommit`: that
+   * one fires for inner savepoints too, misses what other subscribers write in it, and a host's own `query('COMMIT')`.
+   */
+  beforeQuery({ queryRunner, query }: BeforeQueryEvent): Promise<void> | void {
+    const runner = this.runners.get(queryRunner);
+    if (!runner) return;
+    runner.statementSent();
+    if ((this.fences || this.outboxes) && runner.size > 0 && statementOf(query).kind === 'commit')
+      return this.beforeCommit(queryRunner, runner);
   }
 
   afterQuery(event: AfterQueryEvent): Promise<void> | void {
@@ -200,6 +217,21 @@ export class CacheSubscriber implements EntitySubscriberInterface {
     return statement.sent;
   }
 
+  private async beforeCommit(queryRunner: QueryRunner, runner: TransactionWrites): Promise<void> {
+    const { pending } = runner;
+    // Side by side, so that knowing the transaction costs COMMIT no time of its own.
+    const [fence, xid] = await Promise.all([
+      this.fences?.raise(pending),
+      this.outboxes?.transactionOf(queryRunner),
+    ]);
+    // Settled meanwhile (shutdown) although COMMIT goes out only now: the fence covers it, and ends by itself.
+    if (runner.pending !== pending) return;
+    runner.xid = xid;
+    // Of a COMMIT that failed before.
+    void runner.fence?.lift();
+    runner.fence = fence;
+  }
+
   private ended(queryRunner: QueryRunner): Promise<void> | void {
     // TypeORM fires the same events for savepoints; those are followed by their statements.
     const runner = this.runners.get(queryRunner);
@@ -208,11 +240,21 @@ export class CacheSubscriber implements EntitySubscriberInterface {
 
   private settle(queryRunner: QueryRunner, runner: TransactionWrites): Promise<void> {
     this.open.delete(queryRunner);
-    // A COMMIT of a transaction in which a statement had failed is answered ROLLBACK, without an error.
-    const undone = runner.outcome === 'rolled-back';
+    const { outcome, fence, xid } = runner;
     const writes = runner.take();
-    if (undone && writes.length > 0) this.counts.rolledBack += 1;
-    return undone ? Promise.resolve() : this.gate.send(batch(writes));
+    // A COMMIT of a transaction in which a statement had failed is answered ROLLBACK, without an error.
+    if (outcome === 'rolled-back') {
+      if (writes.length > 0) this.counts.rolledBack += 1;
+      // Nobody waits for it: at worst it ends by itself. Never rejects.
+      void fence?.lift();
+      return Promise.resolve();
+    }
+    // Where nobody knows the end, the server may be committing still: then the fence stays for its time.
+    if (outcome !== 'committed') return this.gate.send(batch(writes));
+    const selector = batch(writes);
+    return this.gate.send(selector, fence, (position) => {
+      if (xid !== undefined) this.outboxes?.settle(queryRunner, xid, selector, position);
+    });
   }
 
   private sweep(): void {

@@ -2,6 +2,7 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
 import { type CacheTypeOrmOptions, resolveTypeOrmOptions } from './cache-typeorm.options.js';
 import { CacheTypeOrmService } from './cache-typeorm.service.js';
+import { getWritesToken } from '../features.js';
 
 /**
  * Invalidates the cache after every committed write of entities marked with `@CachedEntity`. Import it once, next
@@ -22,6 +23,7 @@ export class CacheTypeOrmModule {
           inject: [ModuleRef],
           useFactory: (moduleRef: ModuleRef) => new CacheTypeOrmService(moduleRef, resolved),
         },
+        { provide: getWritesToken(resolved.cache), useExisting: CacheTypeOrmService },
       ],
       exports: [CacheTypeOrmService],
     };

@@ -9,17 +9,16 @@ import { DataSource } from 'typeorm';
 import { InvalidOptionsError, systemClock, type TieredCache } from '#tiered-cache';
 import { getCacheToken } from '../cache.tokens.js';
 import { CacheSubscriber } from './cache-subscriber.js';
-import type { CacheTypeOrmOptions } from './cache-typeorm.options.js';
-import { InvalidationGate, type GateCounts } from './invalidation-gate.js';
+import type { OutboxReport, WriteCounts, WritesPort } from '../features.js';
+import { CommitFences } from './commit-fences.js';
+import type { ResolvedTypeOrmOptions } from './cache-typeorm.options.js';
+import { InvalidationGate } from './invalidation-gate.js';
 import { MarkRegistry } from './mark-registry.js';
+import { Outboxes, WITHOUT_OUTBOX } from './outbox/outboxes.js';
 import { registerEntities } from './register-entities.js';
 
-export interface CacheTypeOrmStats extends GateCounts {
-  /** Transactions with writes of marked entities that were rolled back: nothing was invalidated. */
-  rolledBack: number;
-  /** Transactions whose end nobody saw (connection lost): invalidated all the same. */
-  swept: number;
-}
+/** Counted since the application's start. */
+export type CacheTypeOrmStats = WriteCounts;
 
 /** What a cache's subscribers have in common; a data source gets one subscriber per cache. */
 interface Attached {
@@ -32,16 +31,21 @@ interface Attached {
 const attachedTo = new WeakMap<DataSource, Attached[]>();
 
 /** Ties the cache to the data sources for the life of the application. */
-export class CacheTypeOrmService implements OnModuleInit, OnApplicationBootstrap, OnApplicationShutdown {
+export class CacheTypeOrmService
+  implements WritesPort, OnModuleInit, OnApplicationBootstrap, OnApplicationShutdown
+{
   private readonly logger = new Logger('Strata');
   private readonly attached: Attached[] = [];
   private readonly marks: MarkRegistry;
   private cache: TieredCache | undefined;
+  private started = false;
   private gate: InvalidationGate | undefined;
+  private fences: CommitFences | null = null;
+  private outboxes: Outboxes | null = null;
 
   constructor(
     private readonly moduleRef: ModuleRef,
-    private readonly options: Required<CacheTypeOrmOptions>,
+    private readonly options: ResolvedTypeOrmOptions,
   ) {
     const faults = new Set<string>();
     this.marks = new MarkRegistry(options.cache, (entity, problem, error) => {
@@ -62,11 +66,14 @@ export class CacheTypeOrmService implements OnModuleInit, OnApplicationBootstrap
       ),
     );
     this.gate = new InvalidationGate(this.cache, this.options.maxDelayMs, systemClock, this.logger);
+    if (this.options.fence) this.fences = new CommitFences(this.cache, this.options.fence);
+    if (this.options.outbox)
+      this.outboxes = new Outboxes(this.cache, this.marks, this.options.outbox, systemClock, this.logger);
     for (const name of this.options.dataSources) this.attach(this.dataSource(name));
   }
 
   /** Now all namespaces are declared, and data sources that were initialised late have their metadata. */
-  onApplicationBootstrap(): void {
+  async onApplicationBootstrap(): Promise<void> {
     for (const name of this.options.dataSources) {
       const dataSource = this.dataSource(name);
       this.attach(dataSource);
@@ -88,9 +95,12 @@ export class CacheTypeOrmService implements OnModuleInit, OnApplicationBootstrap
       this.logger.warn(
         `no entity of ${this.options.dataSources.join(', ')} is marked with @CachedEntity for the cache "${this.options.cache}"`,
       );
+    this.started = true;
+    await Promise.all(this.attached.map(({ dataSource }) => this.openOutbox(dataSource)));
   }
 
   async onApplicationShutdown(): Promise<void> {
+    await this.outboxes?.stop();
     for (const { dataSource, subscriber } of this.attached.splice(0)) {
       remove(dataSource.subscribers, subscriber);
       const all = attachedTo.get(dataSource) ?? [];
@@ -118,7 +128,14 @@ export class CacheTypeOrmService implements OnModuleInit, OnApplicationBootstrap
       one = {
         cache,
         dataSource,
-        subscriber: new CacheSubscriber(this.marks, gate, systemClock, this.logger),
+        subscriber: new CacheSubscriber(
+          this.marks,
+          gate,
+          systemClock,
+          this.logger,
+          this.fences,
+          this.outboxes,
+        ),
       };
       attachedTo.set(dataSource, [...all, one]);
       this.attached.push(one);
@@ -126,6 +143,8 @@ export class CacheTypeOrmService implements OnModuleInit, OnApplicationBootstrap
     // First in the list: a host's subscriber that throws ends the round, and the write is committed all the same.
     // initialize() makes a new list, so that the subscriber may be missing from it.
     if (!dataSource.subscribers.includes(one.subscriber)) dataSource.subscribers.unshift(one.subscriber);
+    if (this.started)
+      this.openOutbox(dataSource).catch((error: unknown) => this.logger.error(`outbox: ${reason(error)}`));
   }
 
   /** Counted since the application's start. */
@@ -138,12 +157,37 @@ export class CacheTypeOrmService implements OnModuleInit, OnApplicationBootstrap
       ...this.gate?.counts,
       rolledBack: 0,
       swept: 0,
+      fencesRaised: 0,
+      fencesNotStanding: 0,
+      keysNotFenced: 0,
+      ...this.fences?.counts,
     };
     for (const { subscriber } of this.attached) {
       stats.rolledBack += subscriber.counts.rolledBack;
       stats.swept += subscriber.counts.swept;
     }
     return stats;
+  }
+
+  /** How the outbox is doing, and which writes cannot be seen. */
+  outbox(): OutboxReport {
+    return (
+      this.outboxes?.report() ?? {
+        enabled: false,
+        relayed: 0,
+        own: 0,
+        failed: 0,
+        backlog: null,
+        lagMs: null,
+        problem: null,
+        unseen: [WITHOUT_OUTBOX],
+      }
+    );
+  }
+
+  /** Before initialize() there is no connection: attach() comes again. */
+  private async openOutbox(dataSource: DataSource): Promise<void> {
+    if (dataSource.isInitialized) await this.outboxes?.add(dataSource);
   }
 
   private dataSource(name: string): DataSource {

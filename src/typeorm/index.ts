@@ -10,3 +10,9 @@ export {
   type KeysOfRow,
 } from './cached-entity.decorator.js';
 export { entityTag, rowTags, type EntityId } from './entity-tag.js';
+export type { OutboxOptions, OutboxTriggerOptions } from './outbox/outbox.options.js';
+export { installOutbox, uninstallOutbox, type OutboxInstallation } from './outbox/install.js';
+export { checkOutbox, type OutboxFinding } from './outbox/check.js';
+export { outboxMigration } from './outbox/migration.js';
+export { runOutboxCli } from './outbox/cli.js';
+export { writeInvalidation } from './outbox/write-invalidation.js';

@@ -1,4 +1,4 @@
-import type { Clock, InvalidationSelector, TieredCache } from '#tiered-cache';
+import type { Clock, Fence, InvalidationSelector, TieredCache } from '#tiered-cache';
 import { isEmpty } from './invalidation-batch.js';
 
 /** What a gate needs of a logger. */
@@ -37,11 +37,19 @@ export class InvalidationGate {
     private readonly log: GateLog,
   ) {}
 
-  /** Resolves when the cache has answered, or after `maxDelayMs`. Never rejects. */
-  async send(selector: InvalidationSelector): Promise<void> {
+  /**
+   * Resolves when the cache has answered, or after `maxDelayMs`. Never rejects.
+   * @param fence goes with the invalidation
+   * @param acknowledged called once the shared tier has answered, with the position in its log
+   */
+  async send(
+    selector: InvalidationSelector,
+    fence?: Pick<Fence, 'invalidate'>,
+    acknowledged?: (position: string | null) => void,
+  ): Promise<void> {
     if (isEmpty(selector)) return;
     this.counts.sent += 1;
-    const sending = this.attempt(selector);
+    const sending = this.attempt(selector, fence ?? this.cache, acknowledged);
     let cancel = (): void => {};
     const limit = new Promise<'late'>((resolve) => {
       cancel = this.clock.setTimer(this.maxDelayMs, () => resolve('late'));
@@ -55,16 +63,21 @@ export class InvalidationGate {
     );
   }
 
-  private async attempt(selector: InvalidationSelector): Promise<void> {
+  private async attempt(
+    selector: InvalidationSelector,
+    by: Pick<Fence, 'invalidate'>,
+    onAcknowledged?: (position: string | null) => void,
+  ): Promise<void> {
     try {
-      const { acknowledged } = await this.cache.invalidate(selector);
+      const { acknowledged, position } = await by.invalidate(selector);
       // The cache keeps it, bypasses the entries here, sends it again, and logs it.
-      if (!acknowledged) this.counts.unacknowledged += 1;
+      if (acknowledged) onAcknowledged?.(position);
+      else this.counts.unacknowledged += 1;
     } catch (error) {
       this.counts.failed += 1;
       this.log.error(`invalidation failed (${targets(selector)}): ${text(error)}`);
       // Faults of the tier are no rejections, so the selector was refused: rather an empty cache than a wrong one.
-      if (selector.all !== true && !isClosed(error)) await this.attempt({ all: true });
+      if (selector.all !== true && !isClosed(error)) await this.attempt({ all: true }, by);
     }
   }
 }

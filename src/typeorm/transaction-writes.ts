@@ -1,3 +1,4 @@
+import type { Fence } from '#tiered-cache';
 import type { Invalidation } from './invalidation-batch.js';
 import type { Statement } from './statement.js';
 
@@ -12,6 +13,10 @@ export class TransactionWrites {
   outcome: 'committed' | 'rolled-back' | undefined;
   /** The last INSERT may have changed existing rows, or nobody can tell which INSERT was the last. */
   insertReplaces = true;
+  /** What was fenced when COMMIT was sent. */
+  fence: Fence | undefined;
+  /** The number of the transaction that COMMIT was sent for, where there is an outbox. */
+  xid: string | undefined;
   private writes: Invalidation[] = [];
   private savepoints: { name: string; mark: number }[] = [];
   private active = 0;
@@ -19,6 +24,11 @@ export class TransactionWrites {
 
   get size(): number {
     return this.writes.length;
+  }
+
+  /** Another array for every transaction. */
+  get pending(): readonly Invalidation[] {
+    return this.writes;
   }
 
   add(writes: readonly Invalidation[]): void {
@@ -32,6 +42,8 @@ export class TransactionWrites {
     this.savepoints = [];
     this.overlapped = this.active > 1;
     this.outcome = undefined;
+    this.fence = undefined;
+    this.xid = undefined;
     this.begunBySql = false;
     return writes;
   }
