@@ -32,7 +32,7 @@ export class CommitFences {
   ) {}
 
   /** Resolves when the fence stands, or after `withinMs`; undefined when there is nothing to fence. Never rejects. */
-  async raise(writes: readonly Invalidation[]): Promise<Fence | undefined> {
+  async raise(writes: readonly Pick<Invalidation, 'keys'>[]): Promise<Fence | undefined> {
     const { counts, times } = this;
     const keys = this.keysOf(writes);
     if (keys.length === 0) return undefined;
@@ -50,7 +50,7 @@ export class CommitFences {
     }
   }
 
-  private keysOf(writes: readonly Invalidation[]): EntryKey[] {
+  private keysOf(writes: readonly Pick<Invalidation, 'keys'>[]): EntryKey[] {
     const keys = new Map<string, EntryKey>();
     for (const write of writes) for (const key of write.keys) keys.set(`${key.namespace}:${key.id}`, key);
     const beyond = keys.size - this.maxKeys;

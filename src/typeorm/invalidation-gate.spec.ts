@@ -55,6 +55,17 @@ describe('between a committed write and the cache', () => {
     expect(gate.counts).toEqual({ sent: 1, late: 0, unacknowledged: 0, failed: 0 });
   });
 
+  it('a fence goes with its invalidation: the cache is not told twice', async () => {
+    const fenced: (InvalidationSelector | undefined)[] = [];
+    const invalidate = async (one?: InvalidationSelector) => {
+      fenced.push(one);
+      return answer();
+    };
+    await gate.send(selector, { invalidate });
+    expect(fenced).toEqual([selector]);
+    expect(calls).toEqual([]);
+  });
+
   it('nothing to say is not said', async () => {
     await gate.send({});
     expect(calls).toEqual([]);
