@@ -168,6 +168,17 @@ describeWithRedis('redis tier, when things break', () => {
       expect(await tier.poll(null, [])).toMatchObject({ lost: false, complete: true });
     });
 
+    it('does not take a log written anew for the one it followed, though its records have the same ids', async () => {
+      const { tier } = await ready();
+      const control = admin();
+      for (let i = 0; i < 2; i++) await tier.invalidate({ keys: [key], tags: [] });
+      const before = await tier.poll(null, []);
+      const [last] = await control.xrevrange('{faults:#log:0}', '+', '-', 'COUNT', 1);
+      await control.del('{faults:#log:0}');
+      await control.xadd('{faults:#log:0}', last![0], 'p', '');
+      expect(await tier.poll(before.cursor, [])).toMatchObject({ lost: true });
+    });
+
     it('survives CLIENT KILL TYPE normal with nothing lost', async () => {
       const { tier, states } = await ready();
       const before = await tier.poll(null, []);

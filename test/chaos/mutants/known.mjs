@@ -110,7 +110,7 @@ export const known = [
     patches: [
       {
         file: LOG,
-        find: "if (field.get('p') !== prev || !keys || !tags) return null;",
+        find: "if (field.get('p') !== place.id || !keys || !tags) return null;",
         replace: 'if (!keys || !tags) return null;',
       },
     ],
@@ -124,9 +124,9 @@ export const known = [
     patches: [
       {
         file: LOG,
-        find: 'if (entries[0]?.[0] !== from) return null;',
+        find: 'const [first] = entries;\n  if (first?.[0] !== from.id) return null;',
         replace:
-          'if (entries[0]?.[0] !== from) { entries = [[from, []], ...entries.map(([id, f], i): [string, string[]] => [id, i === 0 ? ["p", from, ...f.slice(2)] : f])]; }',
+          'if (entries[0]?.[0] !== from.id) entries = [[from.id, ["p", from.prev ?? ""]], ...entries.map(([id, f], i): StreamEntry => [id, i === 0 ? ["p", from.id, ...f.slice(2)] : f])];\n  const first = entries[0]!;',
       },
     ],
     faults: ['log-trim', 'flushall'],

@@ -6,6 +6,8 @@ import type { LogCursor, LogPage, LogPosition, LogRecord } from '../remote-tier.
 export type StreamEntry = [id: string, fields: string[]];
 
 const POSITION = /^\d+-\d+$/;
+/** No record has it. */
+export const NOWHERE = '0-0';
 const MOST_RECORDS = 500;
 const LEAST_RECORDS = 10;
 
@@ -33,9 +35,9 @@ export class RedisLogReader {
 
   /** The records after `from`. One MULTI: the epoch, the marks and the records are of the same instant. */
   async read(client: Redis, from: LogCursor, tags: readonly string[]): Promise<LogPage> {
-    if (!isStreamId(from)) from = '0-0'; // no record has it: lost
+    const place = readPlace(from);
     const count = this.pageSize.now + 1;
-    const transaction = client.multi().info('replication').xrange(this.key, from, '+', 'COUNT', count);
+    const transaction = client.multi().info('replication').xrange(this.key, place.id, '+', 'COUNT', count);
     if (tags.length > 0) transaction.hmget(this.marksKey, ...tags);
     const answers = await transaction.exec().catch((error: unknown) => {
       this.pageSize.failed();
@@ -49,13 +51,13 @@ export class RedisLogReader {
     const marks = (marked?.[1] ?? []) as (string | null)[];
     const unvouched = tags.filter((_, i) => marks[i] !== epoch);
     const entries = range?.[1] as StreamEntry[];
-    const records = chained(from, entries);
-    if (!records) return { epoch, unvouched, records: [], cursor: from, complete: true, lost: true };
+    const found = chained(place, entries);
+    if (!found) return { epoch, unvouched, records: [], cursor: from, complete: true, lost: true };
     return {
       epoch,
       unvouched,
-      records,
-      cursor: records.at(-1)?.position ?? from,
+      records: found.records,
+      cursor: writePlace(found.place),
       complete: entries.length < count,
       lost: false,
     };
@@ -75,6 +77,28 @@ export function epochOf(info: string): string {
   return epoch;
 }
 
+/**
+ * Where a reader stands: the id of the newest record it knows, and of the one before, as that record says. A log that
+ * was lost and written anew by a clock set back may come to the same id again, but not with the same predecessor.
+ */
+export interface Place {
+  id: string;
+  /** '' for a log's first record; undefined where nobody has looked yet. */
+  prev?: string;
+}
+
+export function writePlace({ id, prev }: Place): string {
+  return prev === undefined ? id : `${id}<${prev}`;
+}
+
+/** What is no place is nowhere, and so lost. */
+export function readPlace(text: string): Place {
+  const [id = '', prev, ...more] = text.split('<');
+  const known =
+    isStreamId(id) && (prev === undefined || prev === '' || isStreamId(prev)) && more.length === 0;
+  return known ? { id, prev } : { id: NOWHERE };
+}
+
 export function isStreamId(text: string): boolean {
   return POSITION.test(text);
 }
@@ -91,21 +115,32 @@ export function encodeNames(names: readonly string[]): string {
   return names.length > 0 ? JSON.stringify(names) : '';
 }
 
-/** The records after `from`, or null when the chain from `from` on is broken or not of our making. */
-export function chained(from: LogPosition, entries: readonly StreamEntry[]): LogRecord[] | null {
-  if (entries[0]?.[0] !== from) return null;
+/** The records after `from`, and where they end; null when the chain from there on is broken or not of our making. */
+export function chained(
+  from: Place,
+  entries: readonly StreamEntry[],
+): { records: LogRecord[]; place: Place } | null {
+  const [first] = entries;
+  if (first?.[0] !== from.id) return null;
+  let place: Place = { id: from.id, prev: fieldsOf(first).get('p') };
+  if (from.prev !== undefined && from.prev !== place.prev) return null;
   const records: LogRecord[] = [];
-  let prev = from;
-  for (const [position, fields] of entries.slice(1)) {
-    const field = new Map<string, string>();
-    for (let i = 0; i + 1 < fields.length; i += 2) field.set(fields[i]!, fields[i + 1]!);
+  for (const entry of entries.slice(1)) {
+    const [position] = entry;
+    const field = fieldsOf(entry);
     const keys = decodeNames(field.get('k'));
     const tags = decodeNames(field.get('t'));
-    if (field.get('p') !== prev || !keys || !tags) return null;
+    if (field.get('p') !== place.id || !keys || !tags) return null;
     records.push({ position, keys, tags, pattern: field.get('g') });
-    prev = position;
+    place = { id: position, prev: place.id };
   }
-  return records;
+  return { records, place };
+}
+
+function fieldsOf([, fields]: StreamEntry): Map<string, string> {
+  const field = new Map<string, string>();
+  for (let i = 0; i + 1 < fields.length; i += 2) field.set(fields[i]!, fields[i + 1]!);
+  return field;
 }
 
 function decodeNames(text: string | undefined): string[] | null {

@@ -31,7 +31,7 @@ import { RedisConnection } from './redis-connection.js';
 import { unavailable, withoutCommand } from './redis-errors.js';
 import { pickInfo } from './redis-info.js';
 import { RedisKeys } from './redis-keys.js';
-import { compareIds, encodeNames, RedisLogReader } from './redis-log.js';
+import { compareIds, encodeNames, readPlace, RedisLogReader } from './redis-log.js';
 import { type RedisTierOptions, type ResolvedRedisOptions, resolveRedisOptions } from './redis-options.js';
 import { runScript, runScripts, type ScriptCall, type ScriptName } from './redis-scripts.js';
 import { BLOCK_MS, RedisWaker } from './redis-waker.js';
@@ -234,7 +234,7 @@ class RedisTier implements RemoteTier {
   }
 
   reached(cursor: LogCursor, position: LogPosition): boolean {
-    return compareIds(cursor, position) >= 0;
+    return compareIds(readPlace(cursor).id, position) >= 0;
   }
 
   async vouch(epoch: string, tags: readonly string[]): Promise<boolean> {
@@ -250,7 +250,7 @@ class RedisTier implements RemoteTier {
       from ??
       String(await this.script('strataOpen', { keys: [this.keys.log()], args: [this.options.logMaxLength] }));
     const page = await this.commands.run((client) => this.log.read(client, since, tags));
-    if (!page.lost) this.waker.polledTo(page.cursor);
+    if (!page.lost) this.waker.polledTo(readPlace(page.cursor).id);
     if (from !== null) return page;
     // Nothing is known yet, so what was appended since the opening has nothing to say; a log that went away
     // in that instant must not look open.

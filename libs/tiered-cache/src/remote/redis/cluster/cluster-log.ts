@@ -4,7 +4,7 @@ import { RemoteUnavailableError } from '../../../errors.js';
 import type { LogCursor, LogPage, LogRecord } from '../../remote-tier.js';
 import { unavailable, withoutCommand } from '../redis-errors.js';
 import type { RedisKeys } from '../redis-keys.js';
-import { chained, compareIds, epochOf, PageSize, type StreamEntry } from '../redis-log.js';
+import { chained, compareIds, epochOf, PageSize, type Place, type StreamEntry } from '../redis-log.js';
 import { type ClusterCommands, plain, script, type SlotCommand } from './cluster-commands.js';
 import { clusterEpochOf, type ClusterNodes, type NodeLink } from './cluster-nodes.js';
 import { readCursor, writeCursor, writePosition } from './log-cursor.js';
@@ -61,7 +61,7 @@ export class ClusterLogReader {
     return writeCursor(
       answers.map((answer) => {
         if (answer instanceof Error) throw answer;
-        return String(answer);
+        return { id: String(answer) };
       }),
     );
   }
@@ -74,7 +74,7 @@ export class ClusterLogReader {
     const since = readCursor(from, this.shards);
     const count = Math.ceil(this.pageSize.now / this.shards) + 1;
     const ranges = this.eachShard((shard) =>
-      plain('XRANGE', this.keys.log(shard), since[shard]!, '+', 'COUNT', count),
+      plain('XRANGE', this.keys.log(shard), since[shard]!.id, '+', 'COUNT', count),
     );
     const { epoch, answers } = await this.look([...ranges, this.markQuestion(tags)]).catch(
       (error: unknown) => {
@@ -86,15 +86,15 @@ export class ClusterLogReader {
     const unvouched = await this.unvouched(tags, epoch, answers[this.shards] as (string | null)[]);
     const lost: LogPage = { epoch, unvouched, records: [], cursor: from, complete: true, lost: true };
     const records: { id: string; record: LogRecord }[] = [];
-    const next: string[] = [];
+    const next: Place[] = [];
     let complete = true;
     for (let shard = 0; shard < this.shards; shard++) {
       const entries = answers[shard] as StreamEntry[];
       const found = chained(since[shard]!, entries);
       if (found === null) return lost;
       complete &&= entries.length < count;
-      next.push(found.at(-1)?.position ?? since[shard]!);
-      for (const record of found)
+      next.push(found.place);
+      for (const record of found.records)
         records.push({
           id: record.position,
           record: { ...record, position: writePosition(shard, record.position) },
