@@ -392,18 +392,46 @@ describeWithPostgres('the outbox', () => {
     expect(told(cache)).toEqual(['*']);
   });
 
-  it('writers need no rights on it, and cannot call its functions', async () => {
-    await installOutbox(dataSource);
+  it('writers need no rights on it, and cannot slip it objects of their own', async () => {
     const { rows } = await stranger.query(
-      `SELECT p.prosecdef, p.proconfig, has_function_privilege('pg_monitor', p.oid, 'EXECUTE') AS callable FROM pg_proc p WHERE proname LIKE 'strata_outbox_of_%'`,
+      `SELECT p.prosecdef, has_function_privilege('pg_monitor', p.oid, 'EXECUTE') AS callable FROM pg_proc p WHERE proname LIKE 'strata_outbox_of_%'`,
     );
     expect(rows.length).toBeGreaterThan(5);
-    for (const row of rows)
-      expect(row).toEqual({
-        prosecdef: true,
-        proconfig: ['search_path=pg_catalog, pg_temp'],
-        callable: false,
-      });
+    for (const row of rows) expect(row).toEqual({ prosecdef: true, callable: false });
+    // Whoever searches his own schema before pg_catalog must not have his functions and operators run by the owner.
+    await stranger.query(`CREATE SCHEMA evil`);
+    for (const [name, args, answer] of [
+      ['current_setting', 'text, boolean', 'text'],
+      ['pg_try_advisory_xact_lock', 'bigint', 'boolean'],
+      ['pg_notify', 'text, text', 'void'],
+    ])
+      await stranger.query(
+        `CREATE FUNCTION evil.${name}(${args}) RETURNS ${answer} LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''evil''; END'`,
+      );
+    for (const [name, left, right] of [
+      ['=', 'text', 'text'],
+      ['<=', 'bigint', 'int'],
+      ['<=', 'int', 'int'],
+      ['>', 'bigint', 'int'],
+      ['->', 'json', 'text'],
+    ]) {
+      await stranger.query(
+        `CREATE OR REPLACE FUNCTION evil.op(${left}, ${right}) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''evil''; END'`,
+      );
+      await stranger.query(
+        `CREATE OPERATOR evil.${name} (LEFTARG = ${left}, RIGHTARG = ${right}, FUNCTION = evil.op)`,
+      );
+    }
+    await stranger.query('SET search_path = evil, public, pg_catalog');
+    try {
+      await expect(stranger.query(`SELECT 1 WHERE 'a'::text = 'b'::text`)).rejects.toThrow('evil');
+      await stranger.query(`INSERT INTO public.label (name) VALUES ('z')`);
+      await stranger.query(`UPDATE public.label SET name = 'y'`);
+      await stranger.query(`DELETE FROM public.label`);
+    } finally {
+      await stranger.query('RESET search_path');
+    }
+    expect(await count('strata_outbox')).toBe(3);
   });
 
   it('writes still work after a column was dropped', async () => {

@@ -69,6 +69,6 @@ function parsed<T>(json: string | null): T | null {
 }
 
 function texts(column: string): string {
-  return `(SELECT jsonb_agg((SELECT jsonb_object_agg(f.key, f.value) FROM jsonb_each_text(e.value) AS f))
-  FROM jsonb_array_elements(o.${column}) AS e)::text AS ${column}`;
+  return `(SELECT json_agg((SELECT json_object_agg(f.key, f.value) FROM json_each_text(e.value) AS f))
+  FROM json_array_elements(o.${column}) AS e)::text AS ${column}`;
 }

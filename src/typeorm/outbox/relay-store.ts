@@ -46,7 +46,7 @@ export class RelayStore {
     try {
       const raw = await sql<RawRow>(
         `SELECT ${rowColumns()} FROM ${this.names.rows} o
-         WHERE ${xids ? 'o.xid = ANY ($4::xid8[])' : `o.xid >= $4::xid8 AND (o.writer IS NULL OR o.at <= clock_timestamp() - $3 * interval '1 millisecond')`}
+         WHERE ${xids ? 'o.xid = ANY ($4::xid8[])' : `o.xid >= $4::xid8 AND (coalesce(o.writer, '') = '' OR o.at <= clock_timestamp() - $3 * interval '1 millisecond')`}
            AND $3::float8 IS NOT NULL
            AND NOT EXISTS (SELECT FROM ${this.names.applied} a WHERE a.xid = o.xid AND a.id = o.id AND a.consumer = $1)
          ORDER BY o.xid, o.id LIMIT $2 FOR UPDATE OF o SKIP LOCKED`,

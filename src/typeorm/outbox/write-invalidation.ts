@@ -18,7 +18,7 @@ export async function writeInvalidation(
   const resolved = resolveTriggerOptions(options);
   const sql: Sql = async (statement, parameters) => within.query(statement, parameters as unknown[]);
   const names = await resolveNames(sql, within.dataSource, resolved);
-  await sql(`INSERT INTO ${names.rows} (op, change) VALUES ('C', $1::jsonb)`, [
+  await sql(`INSERT INTO ${names.rows} (op, change) VALUES ('C', $1::json)`, [
     JSON.stringify({ cache, selector }),
   ]);
   if (resolved.notify) await sql(`SELECT pg_notify($1, '')`, [names.channel]);
