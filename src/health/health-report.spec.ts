@@ -128,6 +128,16 @@ describe('the health report', () => {
     });
   });
 
+  it('while a namespace is quarantined is degraded, names it and why, and is still connected', () => {
+    expect(report({ ...well, quarantined: ['prices'] }, figures())).toMatchObject({
+      status: 'degraded',
+      connectionHealthy: true,
+      fallbackEnabled: false,
+      recommendations: [expect.stringMatching(/prices are not believed/)],
+      metrics: { quarantined: ['prices'] },
+    });
+  });
+
   it('of a closed cache is down', () => {
     expect(report({ ...well, state: 'down' }, figures())).toMatchObject({
       status: 'down',

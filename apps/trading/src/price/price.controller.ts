@@ -1,4 +1,6 @@
-import { Body, Controller, Get, Param, Post } from '@nestjs/common';
+import { Body, Controller, Get, Headers, Param, Post, Res } from '@nestjs/common';
+import { type Response } from 'express';
+import { POSITION_HEADER } from '../http/position.js';
 import { SymbolPipe } from '../http/symbol.js';
 import { CreateTickDto } from './price.dto.js';
 import { PriceService } from './price.service.js';
@@ -8,13 +10,23 @@ import { type PriceView } from './price.view.js';
 export class PriceController {
   constructor(private readonly prices: PriceService) {}
 
+  /** With the header of a POST, which may have gone to another node: that price or a newer one. */
   @Get(':symbol')
-  get(@Param('symbol', SymbolPipe) symbol: string): Promise<PriceView> {
-    return this.prices.get(symbol);
+  get(
+    @Param('symbol', SymbolPipe) symbol: string,
+    @Headers(POSITION_HEADER) position?: string,
+  ): Promise<PriceView> {
+    return this.prices.get(symbol, position);
   }
 
   @Post(':symbol/ticks')
-  record(@Param('symbol', SymbolPipe) symbol: string, @Body() tick: CreateTickDto): Promise<PriceView> {
-    return this.prices.record(symbol, tick);
+  async record(
+    @Param('symbol', SymbolPipe) symbol: string,
+    @Body() tick: CreateTickDto,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<PriceView> {
+    const { price, position } = await this.prices.record(symbol, tick);
+    if (position !== null) response.setHeader(POSITION_HEADER, position);
+    return price;
   }
 }

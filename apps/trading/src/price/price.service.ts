@@ -1,7 +1,7 @@
 import { Injectable, NotFoundException } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { Repository } from 'typeorm';
-import { Cacheable, CachePut } from 'nestjs-strata';
+import { Cacheable, CacheService } from 'nestjs-strata';
 import { normalizeSymbol } from '../http/symbol.js';
 import { Instrument } from '../instrument/instrument.entity.js';
 import { instrumentTags } from '../instrument/instrument.tags.js';
@@ -9,23 +9,37 @@ import { type CreateTickDto } from './price.dto.js';
 import { PriceTick } from './price-tick.entity.js';
 import { type PriceView } from './price.view.js';
 
+export interface RecordedPrice {
+  price: PriceView;
+  position: string | null;
+}
+
 /** Prices live one second, in each node's memory only. */
 @Injectable()
 export class PriceService {
   constructor(
     @InjectRepository(PriceTick) private readonly ticks: Repository<PriceTick>,
     @InjectRepository(Instrument) private readonly instruments: Repository<Instrument>,
+    private readonly cache: CacheService,
   ) {}
 
-  /** Null when the instrument, or any price of it, is missing. */
-  @Cacheable({ namespace: 'prices', key: (symbol) => symbol, tags: instrumentTags })
-  latest(symbol: string): Promise<PriceView | null> {
+  /**
+   * Null when the instrument, or any price of it, is missing.
+   * @param _position of a write that the answer must not be older than; it does not belong to the key
+   */
+  @Cacheable({
+    namespace: 'prices',
+    key: (symbol) => symbol,
+    tags: (symbol) => instrumentTags(symbol),
+    minPosition: (_symbol, position) => position,
+  })
+  latest(symbol: string, _position?: string): Promise<PriceView | null> {
     return this.readLatest(symbol);
   }
 
   /** @throws NotFoundException */
-  async get(symbol: string): Promise<PriceView> {
-    const price = await this.latest(symbol);
+  async get(symbol: string, position?: string): Promise<PriceView> {
+    const price = await this.latest(symbol, position);
     if (price) return price;
     throw new NotFoundException(`There is no price of ${normalizeSymbol(symbol)}.`);
   }
@@ -33,14 +47,11 @@ export class PriceService {
   /**
    * Stores a tick and answers the price that holds now: an older tick than the latest changes nothing. Two ticks
    * at once may be put in either order; the loser is seen for at most the second that a price lives anyway.
+   * By CacheService rather than @CachePut, which keeps the position to itself.
+   * @returns position: for readers on other nodes; null while the shared tier is away, or without one
    * @throws NotFoundException
    */
-  @CachePut({
-    namespace: 'prices',
-    key: (_price, symbol) => symbol,
-    tags: instrumentTags,
-  })
-  async record(symbol: string, tick: CreateTickDto): Promise<PriceView> {
+  async record(symbol: string, tick: CreateTickDto): Promise<RecordedPrice> {
     const instrument = await this.instruments.findOne({
       select: { id: true, symbol: true },
       where: { symbol: normalizeSymbol(symbol) },
@@ -54,7 +65,8 @@ export class PriceService {
     });
     const latest = await this.readLatest(symbol);
     if (!latest) throw new NotFoundException(`${normalizeSymbol(symbol)} was deleted meanwhile.`);
-    return latest;
+    const { position } = await this.cache.set('prices', symbol, latest, { tags: instrumentTags(symbol) });
+    return { price: latest, position };
   }
 
   /**

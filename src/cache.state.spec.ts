@@ -1,0 +1,39 @@
+import type { CacheHealth } from '#tiered-cache';
+import { stateOf, stateReasons } from './cache.state.js';
+
+const well: CacheHealth = {
+  state: 'up',
+  remote: { configured: true, state: 'ready' },
+  circuit: 'closed',
+  l1: { serving: true },
+  pendingInvalidations: 0,
+  quarantined: [],
+};
+
+describe('the state of a cache', () => {
+  it('is up, for no reason', () => {
+    expect(stateOf(well)).toBe('up');
+    expect(stateReasons(well)).toEqual([]);
+  });
+
+  it('is degraded while the shared entries of a namespace are not believed, and the reason names it', () => {
+    const health = { ...well, quarantined: ['prices', 'accounts'] };
+    expect(stateOf(health)).toBe('degraded');
+    expect(stateReasons(health)).toEqual([expect.stringContaining('prices, accounts')]);
+  });
+
+  it('says only that the tier is away while it is, whatever it held', () => {
+    const health: CacheHealth = {
+      ...well,
+      state: 'degraded',
+      remote: { configured: true, state: 'down' },
+      quarantined: ['prices'],
+    };
+    expect(stateOf(health)).toBe('degraded');
+    expect(stateReasons(health)).toEqual([expect.stringContaining('is down')]);
+  });
+
+  it('is never better than the cache says: closed is down', () => {
+    expect(stateOf({ ...well, state: 'down', quarantined: ['prices'] })).toBe('down');
+  });
+});
