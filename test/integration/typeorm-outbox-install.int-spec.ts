@@ -93,7 +93,7 @@ describeWithPostgres('installing the outbox', () => {
     const others = await Promise.all([connect(), connect(), connect()]);
     try {
       const results = await Promise.all(others.map((one) => installOutbox(one)));
-      expect(results.map((result) => result.installed.length).sort()).toEqual([0, 0, 2]);
+      expect(results.map((result) => result.installed.length).toSorted((a, b) => a - b)).toEqual([0, 0, 2]);
       const before = (
         await sql.query(
           `SELECT oid, xmin::text FROM pg_trigger UNION SELECT oid, xmin::text FROM pg_proc ORDER BY 1`,
