@@ -67,7 +67,10 @@ process.on('message', ({ id, command, ...rest }) => {
 });
 process.on('disconnect', () => process.exit());
 process.on('unhandledRejection', (error) => fail('unhandled rejection', error));
-process.on('uncaughtException', (error) => fail('uncaught exception', error));
+process.on('uncaughtException', (error) => {
+  // TypeORM listens to a fresh connection a moment late: one that is terminated in the same packet errs to nobody.
+  if (error.code !== '57P01') fail('uncaught exception', error);
+});
 tell({ kind: 'ready' });
 
 function brief({ sourceLoads, invalidations, fillsRejected, errors }) {
