@@ -47,15 +47,20 @@ export {
 /** Types of what CacheService takes and answers; the rest of the engine's are in nestjs-strata/engine. */
 export type {
   CacheHealth,
+  ClusterNode,
   Fence,
   FenceOptions,
   GetOptions,
   GetOrSetOptions,
   InvalidationResult,
+  RedisClusterOptions,
+  SentinelAddress,
+  SentinelOptions,
 } from '#tiered-cache';
 export {
   getWarmingToken,
   getWritesToken,
+  type OutboxReport,
   type WarmingJob,
   type WarmingMetrics,
   type WarmingPort,
