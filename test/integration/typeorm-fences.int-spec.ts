@@ -94,7 +94,7 @@ describeWithServices('fences before COMMIT', () => {
       remote: createRedisTier({ url, prefix, commandTimeout: url === redisUrl() ? 1_000 : 250 }),
       namespaces: Object.fromEntries(
         NAMESPACES.map((name) => [name, { ttl: '1m', ...(name === 'accounts' ? accounts : {}) }]),
-      ) as Record<string, NamespaceOptions & { ttl: '1m' }>,
+      ),
     }).start();
     open.push(cache);
     await until(() => cache.health().l1.serving);
@@ -103,10 +103,14 @@ describeWithServices('fences before COMMIT', () => {
 
   /** A node whose data source has the subscriber; `times` null: without fences. */
   async function writer({
-    times = DEFAULT_TIMES as FenceTimes | null,
+    times = DEFAULT_TIMES,
     maxDelayMs = 2_000,
     url = redisUrl(),
-  } = {}): Promise<{ sending: Sending; fences: CommitFences | null; cache: TieredCache }> {
+  }: { times?: FenceTimes | null; maxDelayMs?: number; url?: string } = {}): Promise<{
+    sending: Sending;
+    fences: CommitFences | null;
+    cache: TieredCache;
+  }> {
     const cache = await node({}, url);
     const sending = new Sending(cache);
     const fences = times && new CommitFences(sending, times);
