@@ -168,6 +168,17 @@ describeWithRedis('redis tier, when things break', () => {
       expect(await tier.poll(null, [])).toMatchObject({ lost: false, complete: true });
     });
 
+    it('looks for the master again when a poll finds a replica, although a replica answers polls', async () => {
+      const control = admin();
+      const { tier, states } = await ready();
+      const before = await tier.poll(null, []);
+      await control.replicaof('127.0.0.1', await freePort());
+      expect(await rejection(tier.poll(before.cursor, []))).toMatchObject(UNAVAILABLE);
+      await until(() => states.some(([state]) => state === 'down'), RECOVERY);
+      await control.replicaof('NO', 'ONE');
+      await until(async () => (await tier.poll(null, []).catch(() => undefined)) !== undefined, RECOVERY);
+    });
+
     it('does not take a log written anew for the one it followed, though its records have the same ids', async () => {
       const { tier } = await ready();
       const control = admin();

@@ -64,14 +64,16 @@ export class RedisLogReader {
   }
 }
 
+/** Behind a name that moves, another connection may reach the master. */
+export class NoMasterError extends RemoteUnavailableError {}
+
 /**
- * The identity of the data set, from INFO replication. @throws RemoteUnavailableError on a replica: what it holds may be
+ * The identity of the data set, from INFO replication. @throws NoMasterError on a replica: what it holds may be
  * older than what was answered, and a demoted master still holds what its successor never had.
  */
 export function epochOf(info: string): string {
   const role = /^role:(\w+)/m.exec(info)?.[1];
-  if (role !== 'master')
-    throw new RemoteUnavailableError(`The server is no master (role: ${role ?? 'unknown'})`);
+  if (role !== 'master') throw new NoMasterError(`The server is no master (role: ${role ?? 'unknown'})`);
   const epoch = /^master_replid:(\w+)/m.exec(info)?.[1];
   if (!epoch) throw new RemoteUnavailableError('INFO replication shows no master_replid');
   return epoch;

@@ -31,7 +31,7 @@ import { RedisConnection } from './redis-connection.js';
 import { unavailable, withoutCommand } from './redis-errors.js';
 import { pickInfo } from './redis-info.js';
 import { RedisKeys } from './redis-keys.js';
-import { compareIds, encodeNames, readPlace, RedisLogReader } from './redis-log.js';
+import { compareIds, encodeNames, NoMasterError, readPlace, RedisLogReader } from './redis-log.js';
 import { type RedisTierOptions, type ResolvedRedisOptions, resolveRedisOptions } from './redis-options.js';
 import { runScript, runScripts, type ScriptCall, type ScriptName } from './redis-scripts.js';
 import { BLOCK_MS, RedisWaker } from './redis-waker.js';
@@ -249,7 +249,13 @@ class RedisTier implements RemoteTier {
     const since =
       from ??
       String(await this.script('strataOpen', { keys: [this.keys.log()], args: [this.options.logMaxLength] }));
-    const page = await this.commands.run((client) => this.log.read(client, since, tags));
+    const page = await this.commands
+      .run((client) => this.log.read(client, since, tags))
+      .catch((error: unknown) => {
+        // Reads are all that is sent while the circuit is open, and a replica answers them as if nothing were wrong.
+        if (error instanceof NoMasterError) this.commands.reconnect();
+        throw error;
+      });
     if (!page.lost) this.waker.polledTo(readPlace(page.cursor).id);
     if (from !== null) return page;
     // Nothing is known yet, so what was appended since the opening has nothing to say; a log that went away
