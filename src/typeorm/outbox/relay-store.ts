@@ -14,6 +14,8 @@ export interface RelayProgress {
 }
 
 export const BACKLOG_LIMIT = 100_000;
+/** How fresh the sign of life of a consumer is kept. */
+const SEEN_MS = 5_000;
 /** Rows deleted at once. */
 const CLEAN_BATCH = 5_000;
 
@@ -89,9 +91,11 @@ export class RelayStore {
       `SELECT (extract(epoch FROM clock_timestamp() - seen) * 1000)::float8 AS away FROM ${this.names.consumers} WHERE consumer = $1`,
       [consumer],
     );
+    // Each time would be a write per node and second.
+    if (before && before.away < SEEN_MS) return before.away;
     await sql(
       `INSERT INTO ${this.names.consumers} AS c (consumer) VALUES ($1)
-       ON CONFLICT (consumer) DO UPDATE SET seen = clock_timestamp() WHERE c.seen < clock_timestamp() - interval '5 seconds'`,
+       ON CONFLICT (consumer) DO UPDATE SET seen = greatest(c.seen, clock_timestamp())`,
       [consumer],
     );
     return before?.away ?? null;

@@ -46,6 +46,8 @@ const BATCH = 200;
 /** The longest a round's invalidation is waited for. */
 const INVALIDATE_MS = 10_000;
 const CLEAN_MS = 30_000;
+/** Least time between two looks. */
+const BETWEEN_MS = 25;
 const LONGEST_PAUSE_MS = 10_000;
 
 /**
@@ -85,7 +87,7 @@ export class OutboxRelay {
     this.wake();
   }
 
-  /** Looks now, and once more if it is looking already. */
+  /** Looks now, and soon once more if it is looking already. */
   wake(): void {
     if (this.stopped) return;
     if (this.running) {
@@ -97,10 +99,10 @@ export class OutboxRelay {
     this.running = this.round().finally(() => {
       this.running = null;
       if (this.stopped) return;
-      if (this.again) {
-        this.again = false;
-        this.wake();
-      } else this.cancel = this.clock.setTimer(this.pause(), () => this.wake());
+      // However often somebody writes, each look finds all that came meanwhile.
+      const pause = this.again ? Math.min(BETWEEN_MS, this.pause()) : this.pause();
+      this.again = false;
+      this.cancel = this.clock.setTimer(pause, () => this.wake());
     });
   }
 

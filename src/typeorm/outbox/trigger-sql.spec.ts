@@ -86,7 +86,7 @@ describe('triggers', () => {
     const body = sql.slice(sql.indexOf('BEGIN')).replaceAll(/'(?:[^']|'')*'/g, "''");
     expect(body.replaceAll(/OPERATOR\(pg_catalog\.\S+\)/g, '')).not.toMatch(/[^\s\w"'.,;:()[\]$*]/);
     const calls = [...body.matchAll(/([\w.]+)\s*\(/g)].map((match) => match[1] ?? '');
-    const syntax = ['OPERATOR', 'THEN', 'ANY', 'FROM', 'strata_outbox'];
+    const syntax = ['coalesce', 'OPERATOR', 'THEN', 'ANY', 'FROM', 'strata_outbox'];
     expect(calls.filter((call) => !call.startsWith('pg_catalog.') && !syntax.includes(call))).toEqual([]);
   });
 

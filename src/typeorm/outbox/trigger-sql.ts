@@ -127,12 +127,14 @@ END;
 
 /**
  * NOTIFY takes a lock on the whole database until its transaction is committed: if every write did it, commits would go
- * one by one. So of the transactions under way one announces; the others are found with it, or by polling. As a condition
+ * one by one. So of the transactions under way one announces; the others are found with it, or by polling. A node's own writes are not
+ * announced: nobody relays them before the node has had its time. As a condition
  * it is evaluated without a query of its own.
  */
 function notify(names: OutboxNames): string {
   return `
-  IF FOUND AND pg_catalog.pg_try_advisory_xact_lock(${names.locks.notify})
+  IF FOUND AND coalesce(pg_catalog.current_setting(${quoteText(NODE_SETTING)}, true), '') OPERATOR(pg_catalog.=) ''
+    AND pg_catalog.pg_try_advisory_xact_lock(${names.locks.notify})
     AND pg_catalog.pg_notify(${quoteText(names.channel)}, '') IS NULL THEN
     NULL;
   END IF;`;
