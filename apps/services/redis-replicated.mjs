@@ -85,20 +85,26 @@ async function startData(options, shared, followed) {
     log: options.log,
     signal: options.signal,
     port,
-    args: (dir, version) =>
-      dataServerArgs({
-        listen: ['--port', String(port)],
-        dir,
-        version,
-        debug: options.debug,
-        args: [
-          ['--repl-diskless-sync-delay', '0'],
-          // What Sentinel and clients are told, whatever lies between this server and the master.
-          ['--replica-announce-ip', '127.0.0.1', '--replica-announce-port', String(port)],
-          followed === undefined ? [] : ['--replicaof', `127.0.0.1 ${followed}`],
-          ...(options.args ?? []),
-        ].flat(),
-      }),
+    async args(dir, version) {
+      // Whom it follows stands in a file, which Sentinel has it rewrite: one that is restarted is what it was last.
+      const file = join(dir, 'redis.conf');
+      await ownFile(file, followed === undefined ? '' : `replicaof 127.0.0.1 ${followed}\n`);
+      return [
+        file,
+        ...dataServerArgs({
+          listen: ['--port', String(port)],
+          dir,
+          version,
+          debug: options.debug,
+          args: [
+            ['--repl-diskless-sync-delay', '0'],
+            // What Sentinel and clients are told, whatever lies between this server and the master.
+            ['--replica-announce-ip', '127.0.0.1', '--replica-announce-port', String(port)],
+            ...(options.args ?? []),
+          ].flat(),
+        }),
+      ];
+    },
   });
 }
 
@@ -126,12 +132,17 @@ async function startSentinel(shared, { log, signal }, { master, sentinels, downA
         `sentinel failover-timeout ${NAME} ${failoverTimeoutMs}`,
         `sentinel parallel-syncs ${NAME} 1`,
       ];
-      await writeFile(file, `${lines.join('\n')}\n`, { mode: 0o600 });
-      const { uid, gid } = serviceUser();
-      if (uid !== undefined) await chown(file, uid, gid); // Sentinel rewrites it
+      await ownFile(file, `${lines.join('\n')}\n`);
       return [file, '--sentinel'];
     },
   });
+}
+
+/** A file that the server may rewrite. */
+async function ownFile(file, text) {
+  await writeFile(file, text, { mode: 0o600 });
+  const { uid, gid } = serviceUser();
+  if (uid !== undefined) await chown(file, uid, gid);
 }
 
 async function knowsAll(port, { replicas, sentinels }) {
