@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import { RemoteUnavailableError } from '../../errors.js';
-import type { LogCursor, LogPage, LogPosition, LogRecord } from '../remote-tier.js';
+import type { LogCursor, LogPage, LogRecord } from '../remote-tier.js';
 
 /** An entry as XRANGE answers it: id, then fields and values in turn. */
 export type StreamEntry = [id: string, fields: string[]];
