@@ -1,5 +1,6 @@
 /** The only door of the engine: tiered, coherent caching without a framework. */
-export { TieredCache, type CacheHealth } from './tiered-cache.js';
+export { TieredCache } from './tiered-cache.js';
+export type { CacheHealth } from './cache-health.js';
 export { CacheNamespace } from './cache-namespace.js';
 export type { Fence, FenceOptions } from './coherence/fence.js';
 export { type Clock, systemClock } from './clock.js';

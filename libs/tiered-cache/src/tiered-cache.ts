@@ -1,5 +1,6 @@
 import { AsyncResource } from 'node:async_hooks';
-import { type CacheCore, type NamespaceCore, namespaceTag, remoteLost, validUntil } from './cache-core.js';
+import { type CacheCore, type NamespaceCore, namespaceTag, remoteLost } from './cache-core.js';
+import { type CacheHealth, healthOf } from './cache-health.js';
 import { CacheNamespace, type CachePaths } from './cache-namespace.js';
 import { Fence, type FenceOptions } from './coherence/fence.js';
 import { Invalidator } from './coherence/invalidator.js';
@@ -36,19 +37,6 @@ import { type CircuitName, GuardedRemote } from './resilience/guarded-remote.js'
 import { CacheEventBus, type CacheEventName, type CacheListener } from './telemetry/events.js';
 import { Recorder } from './telemetry/recorder.js';
 import type { CacheStats } from './telemetry/stats.js';
-
-/** How the cache is. 'degraded': the shared tier is away, L1 or the source serves. 'down': closed. */
-export interface CacheHealth {
-  state: 'up' | 'degraded' | 'down';
-  remote: { configured: boolean; state: string };
-  circuit: CircuitName;
-  /** The validity clock runs: L1 may serve. */
-  l1: { serving: boolean };
-  /** Invalidations the shared tier has not answered yet. */
-  pendingInvalidations: number;
-  /** Namespaces whose entries in the shared tier are not believed yet, after a failover or restart. */
-  quarantined: string[];
-}
 
 const SWEEP_MS = 1_000;
 const CLOSE_WAIT_MS = 5_000;
@@ -338,16 +326,7 @@ export class TieredCache {
   }
 
   health(): CacheHealth {
-    const { core } = this;
-    const { remote } = core;
-    return {
-      state: core.closed ? 'down' : remoteLost(core) ? 'degraded' : 'up',
-      remote: { configured: remote !== null, state: remote === null ? 'embedded' : remote.tier.state },
-      circuit: remote?.circuit ?? 'closed',
-      l1: { serving: core.clock.monotonic() < validUntil(core) },
-      pendingInvalidations: core.pending.size,
-      quarantined: (core.log?.quarantined() ?? []).map((tag) => tag.slice(namespaceTag('').length)),
-    };
+    return healthOf(this.core);
   }
 
   /**
