@@ -297,6 +297,38 @@ describeWithServices('fences before COMMIT', () => {
     });
   });
 
+  describe('without fences', () => {
+    /** A load that has read before COMMIT and ends after it. */
+    async function loadAcrossCommit(sending: Sending, reader: TieredCache, dies: boolean): Promise<void> {
+      let slow!: ReturnType<typeof slowRead>;
+      await dataSource.transaction(async (em) => {
+        await touch(em, 'a1', 7);
+        slow = slowRead(reader);
+        await slow.hasRead;
+        sending.dead = dies;
+      });
+      slow.letGo();
+      expect(await slow.value).toBe(0);
+    }
+
+    it('the lease alone keeps such a load out, once the writer has invalidated', async () => {
+      const { sending } = await writer({ times: null });
+      const [reader, strict] = [await node(), await node({ consistency: 'strict' })];
+      await loadAcrossCommit(sending, reader, false);
+      expect(sending.fenced).toEqual([]);
+      expect(await read(strict)).toBe(7);
+      expect(await read(reader)).toBe(7);
+    });
+
+    it('a writer that dies before that leaves the old value, up to its TTL', async () => {
+      const { sending } = await writer({ times: null, maxDelayMs: 50 });
+      const [reader, strict] = [await node(), await node({ consistency: 'strict' })];
+      await loadAcrossCommit(sending, reader, true);
+      expect(await read(strict)).toBe(0);
+      expect(await balance('a1')).toBe(7);
+    });
+  });
+
   it('a Redis that hangs delays COMMIT by the limit and no more; afterwards nothing is left fenced', async () => {
     const redis = await startRedis();
     try {
