@@ -43,9 +43,9 @@ export class Invalidator {
       return { acknowledged: true, position: null };
     }
     core.writes++;
-    let strikeOff: (() => void) | undefined;
+    let pending: { answered(): void; due(): void } | undefined;
     const bypass = () => {
-      strikeOff = core.pending.add(change);
+      pending = core.pending.add(change, true);
       this.apply(change, 'local');
       if (change.touches !== undefined) change.touches.own++;
     };
@@ -60,11 +60,12 @@ export class Invalidator {
         // At once: the log will skip this record.
         this.apply(part, 'local');
       }
-      strikeOff?.();
+      pending?.answered();
       if (change.touches !== undefined) change.touches.own++;
       return { acknowledged: true, position: core.log!.positionOf(positions) };
     } catch (error) {
-      if (strikeOff === undefined) bypass();
+      if (pending === undefined) bypass();
+      pending!.due();
       if (core.events.watched('invalidation-failed'))
         core.events.emit('invalidation-failed', { keys: change.keys, tags: change.tags, error });
       return { acknowledged: false, position: null };
@@ -96,6 +97,7 @@ export class Invalidator {
     this.resending = true;
     try {
       const { batch, answered } = core.pending.take();
+      if (batch.keys.length + batch.tags.length + batch.patterns.length === 0) return;
       for (let at = 0; at < Math.max(batch.keys.length, batch.tags.length); at += RESEND_CHUNK) {
         const change = {
           keys: batch.keys.slice(at, at + RESEND_CHUNK),

@@ -20,6 +20,8 @@ export class PendingInvalidations {
     tags: new Map<string, number>(),
     patterns: new Map<string, number>(),
   };
+  /** Generations whose own command is still under way: bypassed, but not to be sent once more beside it. */
+  private readonly underWay = new Set<number>();
   private matchers: ((key: EntryKey) => boolean)[] = [];
   private generation = 0;
   private collapses = 0;
@@ -29,22 +31,30 @@ export class PendingInvalidations {
     private readonly limit = 10_000,
   ) {}
 
-  /** Answers a function that strikes this change off again, unless it was added once more since. */
-  add(change: {
-    keys: readonly EntryKey[];
-    tags: readonly string[];
-    pattern?: string | undefined;
-  }): () => void {
+  /**
+   * `underWay`: its command has been sent and may be answered yet. `answered` strikes the change off again, unless it was
+   * added once more since; `due` has it sent again.
+   */
+  add(
+    change: { keys: readonly EntryKey[]; tags: readonly string[]; pattern?: string | undefined },
+    underWay = false,
+  ): { answered(): void; due(): void } {
     const generation = ++this.generation;
+    if (underWay) this.underWay.add(generation);
     for (const key of change.keys) this.counts.keys.set(key, generation);
     for (const tag of change.tags) this.counts.tags.set(tag, generation);
     if (change.pattern !== undefined) this.counts.patterns.set(change.pattern, generation);
-    if (this.size > this.limit) this.collapse(generation);
+    if (this.size > this.limit) this.collapse();
     this.matchers = this.matchersNow();
     const { collapses } = this;
-    return () => {
-      // What stands after a collapse stands for others too.
-      if (collapses === this.collapses) this.strike((added) => added === generation);
+    const due = () => void this.underWay.delete(generation);
+    return {
+      due,
+      answered: () => {
+        due();
+        // What stands after a collapse stands for others too.
+        if (collapses === this.collapses) this.strike((added) => added === generation);
+      },
     };
   }
 
@@ -65,12 +75,13 @@ export class PendingInvalidations {
   /** All that is due now, and a function that strikes it off: what was added again meanwhile stays. */
   take(): { batch: PendingBatch; answered: () => void } {
     const upTo = this.generation;
-    const batch = {
-      keys: [...this.counts.keys.keys()],
-      tags: [...this.counts.tags.keys()],
-      patterns: [...this.counts.patterns.keys()],
-    };
-    return { batch, answered: () => this.strike((generation) => generation <= upTo) };
+    const underWay = new Set(this.underWay);
+    const isDue = (generation: number) => generation <= upTo && !underWay.has(generation);
+    const due = <K>(map: Map<K, number>) =>
+      [...map].flatMap(([name, generation]) => (isDue(generation) ? [name] : []));
+    const { keys, tags, patterns } = this.counts;
+    const batch = { keys: due(keys), tags: due(tags), patterns: due(patterns) };
+    return { batch, answered: () => this.strike(isDue) };
   }
 
   private strike(isDone: (generation: number) => boolean): void {
@@ -83,8 +94,9 @@ export class PendingInvalidations {
     return [...this.counts.patterns.keys()].map((pattern) => globMatcher(pattern));
   }
 
-  private collapse(generation: number): void {
+  private collapse(): void {
     this.collapses++;
+    const generation = ++this.generation;
     this.counts.keys.clear();
     this.counts.tags.clear();
     this.counts.patterns.clear();

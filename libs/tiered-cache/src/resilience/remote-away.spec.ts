@@ -286,12 +286,15 @@ describe('an invalidation that is not answered yet', () => {
     expect(items.peek('a')).toBe(2);
   });
 
-  it('does not cost a slow set its value', async () => {
+  it.each([
+    ['that is late', 'request', 120],
+    ['whose answer is late: it is not sent once more beside the first one', 'answer', 220],
+  ] as const)('does not cost a set its value %s', async (_, at, ms) => {
     const { nodes, hub, clock } = await fleet({ nodes: 2, namespaces: NAMESPACES });
     const [mine, other] = nodes.map((node) => node.namespace('items'));
-    const lift = hub.inject({ at: 'request', how: 120, commands: ['invalidate'] });
+    const lift = hub.inject({ at, how: ms, commands: ['invalidate'] });
     const set = mine!.set('a', 7);
-    await clock.pass(200);
+    await clock.pass(ms + 100);
     lift();
     expect((await set).acknowledged).toBe(true);
     await clock.pass(50);
