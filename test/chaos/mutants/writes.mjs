@@ -20,8 +20,8 @@ export const writes = [
     patches: [
       {
         file: 'libs/tiered-cache/src/coherence/invalidator.ts',
-        find: "strikeOff = core.pending.add(change);\n      this.apply(change, 'local');",
-        replace: 'strikeOff = () => undefined;',
+        find: "pending = core.pending.add(change, true);\n      this.apply(change, 'local');",
+        replace: 'pending = { answered: () => undefined, due: () => undefined };',
       },
     ],
     faults: ['redis-stop', 'line-delay', 'line-drop'],
