@@ -4,7 +4,7 @@ import { type CacheHealth, healthOf } from './cache-health.js';
 import { CacheNamespace, type CachePaths } from './cache-namespace.js';
 import { Fence, type FenceOptions } from './coherence/fence.js';
 import { Invalidator } from './coherence/invalidator.js';
-import { LogFollower } from './coherence/log-follower.js';
+import { joinPositions, LogFollower } from './coherence/log-follower.js';
 import { MarkerTable } from './coherence/markers.js';
 import { OwnRecords } from './coherence/own-records.js';
 import { PendingInvalidations } from './coherence/pending-invalidations.js';
@@ -277,17 +277,17 @@ export class TieredCache {
     this.assertOpen();
     const { keys, tags, patterns } = this.select(selector);
     this.countInvalidations(selector);
-    let { acknowledged, position } = await this.paths.invalidator.send({
-      keys: [...new Set([...keys, ...(fence?.keys ?? [])])],
-      tags: [...tags],
-      fenceId: fence?.id,
-    });
-    for (const pattern of patterns) {
-      const result = await this.paths.invalidator.sendPattern(pattern);
-      acknowledged &&= result.acknowledged;
-      position = result.position;
-    }
-    return { acknowledged, position: acknowledged ? position : null };
+    const results = [
+      await this.paths.invalidator.send({
+        keys: [...new Set([...keys, ...(fence?.keys ?? [])])],
+        tags: [...tags],
+        fenceId: fence?.id,
+      }),
+    ];
+    for (const pattern of patterns) results.push(await this.paths.invalidator.sendPattern(pattern));
+    const acknowledged = results.every((result) => result.acknowledged);
+    const positions = results.flatMap(({ position }) => position ?? []);
+    return { acknowledged, position: acknowledged ? joinPositions(positions) : null };
   }
 
   /** As `invalidate`, counting what goes by walking the keys; with `dryRun` nothing goes. */

@@ -1,5 +1,4 @@
 import type { InvalidationSelector } from '#tiered-cache';
-import type { OutboxNames } from './outbox-names.js';
 
 /** A recorded row of a table: the text of each value by column, as PostgreSQL prints it; null is NULL. */
 export type RecordedRow = Readonly<Record<string, string | null>>;
@@ -30,16 +29,6 @@ export interface RecordedChange {
  */
 export function rowColumns(): string {
   return `o.xid::text AS xid, o.id::text AS id, o.source, o.op::text AS op, ${texts('old')}, ${texts('new')}, o.change::text AS change`;
-}
-
-/**
- * For readers who see every write on their own and in no particular time: all rows of transactions from `$1` on, and
- * where to go on from: what was under way at this moment may still become visible. One statement, so one snapshot.
- * Answers at least one row; its `xid` is null when there is nothing.
- */
-export function rowsSinceSql(names: OutboxNames): string {
-  return `SELECT ${rowColumns()}, pg_snapshot_xmin(s.now)::text AS next
-FROM (SELECT pg_current_snapshot() AS now) s LEFT JOIN ${names.rows} o ON o.xid >= $1::xid8 ORDER BY o.xid, o.id`;
 }
 
 export interface RawRow {

@@ -10,6 +10,17 @@ export interface LogFollowerEvents {
   caughtUp(): void;
 }
 
+/** One position for several; null when there are none, or when they are of several epochs. */
+export function joinPositions(positions: readonly string[]): string | null {
+  const parts = positions.map((position) => {
+    const at = position.lastIndexOf('@');
+    return { epoch: position.slice(0, at), records: position.slice(at + 1) };
+  });
+  const [first] = parts;
+  if (first === undefined || parts.some(({ epoch }) => epoch !== first.epoch)) return null;
+  return `${first.epoch}@${parts.map(({ records }) => records).join(',')}`;
+}
+
 type Outcome = 'caught-up' | 'more' | 'failed';
 
 /**

@@ -107,6 +107,16 @@ describe('minPosition', () => {
     expect(nodes[1]!.stats().tiers.l1.hits).toBe(hits);
   });
 
+  it('names all that one call wrote, keys and patterns', async () => {
+    const { nodes } = await fleet({ nodes: 1 });
+    const keys = [{ namespace: 'items', id: 'a' }];
+    const single = await nodes[0]!.invalidate({ keys });
+    const both = await nodes[0]!.invalidate({ keys, patterns: ['items:b*', 'items:c*'] });
+    const records = (position: string | null) => position!.split('@')[1]!.split(',');
+    expect(records(single.position)).toHaveLength(1);
+    expect(new Set(records(both.position)).size).toBe(3);
+  });
+
   it('that is none is read strictly, and throws nothing', async () => {
     const { nodes } = await fleet({ nodes: 1 });
     for (const minPosition of ['', '@', 'nonsense', 'a@b@c', `${'9'.repeat(5_000)}@1`])
