@@ -26,6 +26,7 @@ describe('trading demo: validated parameters', () => {
       'AccountController.withdraw',
       'InstrumentController.create',
       'InstrumentController.list',
+      'InstrumentController.reprice',
       'InstrumentController.update',
       'PriceController.record',
     ]);

@@ -1,8 +1,10 @@
 import { Column, CreateDateColumn, Entity, PrimaryGeneratedColumn } from 'typeorm';
+import { CachedEntity } from 'nestjs-strata/typeorm';
 
 export type EntryKind = 'deposit' | 'withdrawal';
 
-/** One movement of money, written in the transaction that moves it. */
+/** One movement of money, written in the transaction that moves it. It ends the list of its account, and no other. */
+@CachedEntity<AccountEntry>({ keys: { 'account-entries': (row) => row.accountId } })
 @Entity('account_entries')
 export class AccountEntry {
   /** A bigint, so a string. */

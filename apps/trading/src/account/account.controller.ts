@@ -2,7 +2,7 @@ import { Body, Controller, Get, Param, Post } from '@nestjs/common';
 import { IdPipe } from '../http/id.pipe.js';
 import { MoneyDto } from './account.dto.js';
 import { AccountService } from './account.service.js';
-import { type AccountView } from './account.view.js';
+import { type AccountView, type EntryView } from './account.view.js';
 
 @Controller('accounts')
 export class AccountController {
@@ -11,6 +11,12 @@ export class AccountController {
   @Get(':id')
   get(@Param('id', IdPipe) id: number): Promise<AccountView> {
     return this.accounts.get(id);
+  }
+
+  /** The latest movements of money, newest first. */
+  @Get(':id/entries')
+  entries(@Param('id', IdPipe) id: number): Promise<EntryView[]> {
+    return this.accounts.entries(id);
   }
 
   @Post(':id/deposits')

@@ -1,16 +1,23 @@
-import { HttpException, Injectable, NotFoundException, UnprocessableEntityException } from '@nestjs/common';
+import { Injectable, NotFoundException, UnprocessableEntityException } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { type EntityManager, Repository } from 'typeorm';
-import { CacheEvict, CacheService, Cacheable } from 'nestjs-strata';
-import { type EntryKind, AccountEntry } from './account-entry.entity.js';
+import { CacheEvict, Cacheable } from 'nestjs-strata';
+import { AccountEntry } from './account-entry.entity.js';
 import { Account } from './account.entity.js';
-import { accountView, type AccountView } from './account.view.js';
+import { accountView, type AccountView, entryView, type EntryView } from './account.view.js';
 
+const LATEST = 50;
+
+/**
+ * Money moves by plain SQL, of which entity subscribers hear nothing; triggers do, in the same transaction, whatever
+ * becomes of this process. So nothing here has to mention the cache: deposits do not, and are seen everywhere within
+ * the staleness bound. Withdrawals do, so that the very next read on this node is right already.
+ */
 @Injectable()
 export class AccountService {
   constructor(
     @InjectRepository(Account) private readonly accounts: Repository<Account>,
-    private readonly cache: CacheService,
+    @InjectRepository(AccountEntry) private readonly accountEntries: Repository<AccountEntry>,
   ) {}
 
   @Cacheable({ namespace: 'accounts', key: (id) => String(id) })
@@ -24,53 +31,58 @@ export class AccountService {
     return (await this.find(id)) ?? unknown(id);
   }
 
-  /** @throws NotFoundException */
-  @CacheEvict({ namespace: 'accounts', key: (id) => String(id) })
-  deposit(id: number, amount: string): Promise<AccountView> {
-    return this.move(id, 'deposit', amount);
+  /** Newest first, at most 50. @throws NotFoundException */
+  async entries(id: number): Promise<EntryView[]> {
+    await this.get(id);
+    return this.latestEntries(id);
+  }
+
+  @Cacheable({ namespace: 'account-entries', key: (id) => String(id) })
+  async latestEntries(id: number): Promise<EntryView[]> {
+    const rows = await this.accountEntries.find({
+      where: { accountId: id },
+      order: { at: 'DESC', id: 'DESC' },
+      take: LATEST,
+    });
+    return rows.map(entryView);
+  }
+
+  /** One statement moves the money and writes the entry. @throws NotFoundException */
+  async deposit(id: number, amount: string): Promise<AccountView> {
+    const [account] = await this.accounts.query<AccountView[]>(
+      `WITH moved AS (
+         UPDATE accounts SET balance = balance + $2::numeric, updated_at = now() WHERE id = $1 RETURNING *
+       ), entry AS (
+         INSERT INTO account_entries (account_id, kind, amount, balance_after)
+         SELECT id, 'deposit', $2::numeric, balance FROM moved
+       )
+       SELECT id, holder, currency, balance, origin FROM moved`,
+      [id, amount],
+    );
+    return account ?? unknown(id);
   }
 
   /** @throws NotFoundException; UnprocessableEntityException when the balance does not suffice. */
   @CacheEvict({ namespace: 'accounts', key: (id) => String(id) })
   withdraw(id: number, amount: string): Promise<AccountView> {
-    return this.move(id, 'withdrawal', amount);
-  }
-
-  private async move(id: number, kind: EntryKind, amount: string): Promise<AccountView> {
-    try {
-      return await this.accounts.manager.transaction((manager) => post(manager, id, kind, amount));
-    } catch (error) {
-      // A refusal changed nothing. Any other error may be a lost answer to a COMMIT that took place: the decorator
-      // evicts after success only, so the entry that might now be wrong goes here.
-      if (!(error instanceof HttpException)) await this.cache.delete('accounts', String(id));
-      throw error;
-    }
+    return this.accounts.manager.transaction((manager) => withdraw(manager, id, amount));
   }
 }
 
-/**
- * Moves the money in one transaction: the row is locked, the database does the arithmetic (numeric, not floats).
- * Plain SQL, which entity subscribers do not see; hence the evicting decorators above.
- */
-async function post(
-  manager: EntityManager,
-  id: number,
-  kind: EntryKind,
-  amount: string,
-): Promise<AccountView> {
+/** The row is locked, and the database does the arithmetic (numeric, not floats): it decides, never the cache. */
+async function withdraw(manager: EntityManager, id: number, amount: string): Promise<AccountView> {
   const account = await manager.findOne(Account, { where: { id }, lock: { mode: 'pessimistic_write' } });
   if (!account) return unknown(id);
-  const change = kind === 'deposit' ? amount : `-${amount}`;
   const [rows] = await manager.query<[{ balance: string }[], number]>(
-    `UPDATE accounts SET balance = balance + $2::numeric, updated_at = now()
-      WHERE id = $1 AND balance + $2::numeric >= 0 RETURNING balance`,
-    [id, change],
+    `UPDATE accounts SET balance = balance - $2::numeric, updated_at = now()
+      WHERE id = $1 AND balance >= $2::numeric RETURNING balance`,
+    [id, amount],
   );
   const balance = rows[0]?.balance;
   if (balance === undefined) {
     throw new UnprocessableEntityException(`The balance of account ${id} does not cover ${amount}.`);
   }
-  await manager.insert(AccountEntry, { accountId: id, kind, amount, balanceAfter: balance });
+  await manager.insert(AccountEntry, { accountId: id, kind: 'withdrawal', amount, balanceAfter: balance });
   return { ...accountView(account), balance };
 }
 

@@ -3,7 +3,7 @@ import { ConfigService } from '@nestjs/config';
 import { TypeOrmModule, type TypeOrmModuleOptions } from '@nestjs/typeorm';
 import { DataSource } from 'typeorm';
 import { TRADING_CONFIG, type TradingConfig } from '../config/trading.config.js';
-import { CreateTradingSchema1763683200000 } from './migrations/create-trading-schema.js';
+import { migrations } from './migrations/index.js';
 import { prepareDatabase } from './prepare-database.js';
 
 const logger = new Logger('Database');
@@ -20,7 +20,7 @@ const logger = new Logger('Database');
           url: trading.DATABASE_URL,
           applicationName: `trading-${trading.NODE_INDEX}`,
           autoLoadEntities: true,
-          migrations: [CreateTradingSchema1763683200000],
+          migrations,
           migrationsRun: trading.STRATA_DEMO_SEED,
           installExtensions: false,
           poolSize: 10,

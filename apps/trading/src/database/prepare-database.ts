@@ -1,4 +1,4 @@
-import { type DataSource } from 'typeorm';
+import { type DataSource, type EntityManager } from 'typeorm';
 import { seed } from '../seed/seed.js';
 
 /** Any number, as long as every node of this app uses the same ("strat" on a phone). */
@@ -16,13 +16,24 @@ export async function prepareDatabase(dataSource: DataSource): Promise<void> {
       'SELECT NOT EXISTS (SELECT FROM instruments) AS empty',
     );
     if (row?.empty) {
-      await dataSource.transaction((manager) => seed(manager));
+      await dataSource.transaction((manager) => silently(manager, () => seed(manager)));
       seededHere.add(dataSource);
     }
     await runner.query('SELECT pg_advisory_unlock($1)', [ADVISORY_LOCK]);
   } finally {
     await runner.release();
   }
+}
+
+/**
+ * Without the outbox's triggers, for this transaction: the cache is cleared after seeding (CacheBoot), and rows to
+ * relay besides would only end what has been warmed by then.
+ */
+async function silently(manager: EntityManager, work: () => Promise<void>): Promise<void> {
+  const tables = ['instruments', 'accounts'];
+  for (const table of tables) await manager.query(`ALTER TABLE ${table} DISABLE TRIGGER USER`);
+  await work();
+  for (const table of tables) await manager.query(`ALTER TABLE ${table} ENABLE TRIGGER USER`);
 }
 
 /** Whether this process has just filled this database: then whatever a shared cache still holds is another's. */

@@ -1,8 +1,13 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common';
 import { SymbolPipe } from '../http/symbol.js';
-import { CreateInstrumentDto, ListInstrumentsDto, UpdateInstrumentDto } from './instrument.dto.js';
+import {
+  CreateInstrumentDto,
+  ListInstrumentsDto,
+  RepriceDto,
+  UpdateInstrumentDto,
+} from './instrument.dto.js';
 import { InstrumentService } from './instrument.service.js';
-import { type InstrumentPage, type InstrumentView } from './instrument.view.js';
+import { type InstrumentPage, type InstrumentView, type Repriced } from './instrument.view.js';
 
 @Controller('instruments')
 export class InstrumentController {
@@ -16,6 +21,13 @@ export class InstrumentController {
   @Post()
   create(@Body() input: CreateInstrumentDto): Promise<InstrumentView> {
     return this.instruments.create(input);
+  }
+
+  /** Multiplies the reference prices of all instruments of a type. */
+  @Post('reprice')
+  @HttpCode(200)
+  reprice(@Body() change: RepriceDto): Promise<Repriced> {
+    return this.instruments.reprice(change);
   }
 
   @Get(':symbol')

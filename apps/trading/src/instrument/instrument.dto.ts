@@ -31,6 +31,10 @@ export class CreateInstrumentDto {
   volume24h?: string;
 
   @IfPresent()
+  @IsDecimalText(12, 8, { positive: true })
+  referencePrice?: string;
+
+  @IfPresent()
   @IsBoolean()
   isActive?: boolean;
 }
@@ -62,8 +66,22 @@ export class UpdateInstrumentDto {
   volume24h?: string;
 
   @IfPresent()
+  @IsDecimalText(12, 8, { positive: true })
+  referencePrice?: string;
+
+  @IfPresent()
   @IsBoolean()
   isActive?: boolean;
+}
+
+/** Body of POST /instruments/reprice. */
+export class RepriceDto {
+  @IsIn(INSTRUMENT_TYPES)
+  type!: InstrumentType;
+
+  /** What reference prices are multiplied by: 0.5 after a split of one into two. */
+  @IsDecimalText(3, 8, { positive: true })
+  factor!: string;
 }
 
 export const SORTS = ['symbol', 'name', 'volume24h'] as const;

@@ -8,16 +8,19 @@ import {
 } from 'typeorm';
 import { CachedEntity } from 'nestjs-strata/typeorm';
 import { type Origin } from '../database/origin.js';
+import { typeTag } from './instrument.tags.js';
 
 export const INSTRUMENT_TYPES = ['stock', 'index', 'crypto', 'forex', 'commodity'] as const;
 export type InstrumentType = (typeof INSTRUMENT_TYPES)[number];
 
 /**
  * A tradable instrument. A committed change ends its entry and its price's (a renamed symbol: under the old
- * symbol and the new), and with the entity's tag every cached list.
+ * symbol and the new), and the cached lists of its type (a changed type: of both) and of all types.
  */
 @CachedEntity<Instrument>({
   keys: { instruments: (row) => row.symbol, prices: (row) => row.symbol },
+  tags: (row) => [typeTag(row.type)],
+  namespaces: ['instrument-lists'],
 })
 @Entity('instruments')
 export class Instrument {
@@ -40,6 +43,10 @@ export class Instrument {
   /** Traded in 24 h, in `currency`. A decimal string: money never passes through a float. */
   @Column('numeric', { name: 'volume_24h', precision: 24, scale: 2 })
   volume24h!: string;
+
+  /** What limits are reckoned from, in `currency`: null where nobody has set one. A decimal string. */
+  @Column('numeric', { name: 'reference_price', nullable: true })
+  referencePrice!: string | null;
 
   @Column('boolean', { name: 'is_active', default: true })
   isActive!: boolean;

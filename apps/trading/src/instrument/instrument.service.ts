@@ -1,18 +1,24 @@
 import { ConflictException, Injectable, NotFoundException } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
-import { type EntityManager, Repository } from 'typeorm';
+import { type EntityManager, IsNull, Not, Repository } from 'typeorm';
 import { Cacheable } from 'nestjs-strata';
 import { entityTag } from 'nestjs-strata/typeorm';
 import { normalizeSymbol } from '../http/symbol.js';
 import {
   type CreateInstrumentDto,
   type ListInstrumentsDto,
+  type RepriceDto,
   type UpdateInstrumentDto,
 } from './instrument.dto.js';
 import { Instrument } from './instrument.entity.js';
 import { findInstruments, listKey } from './instrument.query.js';
-import { instrumentTags } from './instrument.tags.js';
-import { type InstrumentPage, instrumentView, type InstrumentView } from './instrument.view.js';
+import { instrumentTags, typeTag } from './instrument.tags.js';
+import {
+  type InstrumentPage,
+  instrumentView,
+  type InstrumentView,
+  type Repriced,
+} from './instrument.view.js';
 
 /** Reads are cached for an hour; writes need no word about the cache, as the entity says what it stands for. */
 @Injectable()
@@ -40,13 +46,16 @@ export class InstrumentService {
     return (await this.find(symbol)) ?? unknown(symbol);
   }
 
-  /** Every write to any instrument ends every cached list: which lists a row appears in is not knowable by key. */
+  /**
+   * Which pages a row appears in is not knowable by key: a write to an instrument ends the lists of its type, and
+   * those of all types.
+   */
   @Cacheable({
     namespace: 'instrument-lists',
     key: listKey,
     // Free text has as many keys as people have ideas; its answers are not worth remembering.
     condition: (query) => query.search === undefined,
-    tags: () => [entityTag('Instrument')],
+    tags: ({ type }) => [type === undefined ? entityTag('Instrument') : typeTag(type)],
   })
   async list(query: ListInstrumentsDto): Promise<InstrumentPage> {
     const [rows, total] = await findInstruments(this.instruments, query);
@@ -63,6 +72,7 @@ export class InstrumentService {
         type: input.type,
         currency: input.currency,
         volume24h: input.volume24h ?? '0.00',
+        referencePrice: input.referencePrice ?? null,
         isActive: input.isActive ?? true,
         origin: 'api',
         volumeOrigin: 'api',
@@ -91,12 +101,29 @@ export class InstrumentService {
     });
   }
 
-  /** Restoring what is not deleted changes nothing. @throws NotFoundException */
+  /** @throws NotFoundException; ConflictException when it is not deleted. */
   async restore(symbol: string): Promise<InstrumentView> {
     return this.instruments.manager.transaction(async (manager) => {
       const row = await lock(manager, symbol, { withDeleted: true });
-      return instrumentView(row.deletedAt ? await manager.recover(row) : row);
+      if (!row.deletedAt) throw new ConflictException(`${row.symbol} is not deleted.`);
+      return instrumentView(await manager.recover(row));
     });
+  }
+
+  /**
+   * One UPDATE for all of a type. It does not say which rows it changes, so subscribers would have to clear whole
+   * namespaces: they are not asked. The triggers know the rows, and only what was made of those goes.
+   */
+  async reprice({ type, factor }: RepriceDto): Promise<Repriced> {
+    const { affected } = await this.instruments
+      .createQueryBuilder()
+      .update()
+      .set({ referencePrice: () => 'trim_scale(round(reference_price * :factor::numeric, 8))' })
+      .where({ type, referencePrice: Not(IsNull()), deletedAt: IsNull() })
+      .setParameter('factor', factor)
+      .callListeners(false)
+      .execute();
+    return { type, factor, changed: affected ?? 0 };
   }
 
   /** The active instruments with the most volume: what is worth having warm. */

@@ -4,3 +4,8 @@ import { normalizeSymbol } from '../http/symbol.js';
 export function instrumentTags(symbol: string): string[] {
   return [`symbol:${normalizeSymbol(symbol)}`];
 }
+
+/** Lists of one type: an instrument of another one, new or changed, does not concern them. */
+export function typeTag(type: string): string {
+  return `instruments-of:${type}`;
+}

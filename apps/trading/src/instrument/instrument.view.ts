@@ -12,6 +12,7 @@ export interface InstrumentView {
   type: InstrumentType;
   currency: string;
   volume24h: string;
+  referencePrice: string | null;
   isActive: boolean;
   origin: Origin;
   volumeOrigin: Origin;
@@ -26,6 +27,14 @@ export interface InstrumentPage {
   offset: number;
 }
 
+/** What a bulk change of reference prices has done. */
+export interface Repriced {
+  type: InstrumentType;
+  factor: string;
+  /** How many instruments have another reference price now. */
+  changed: number;
+}
+
 export function instrumentView(row: Instrument): InstrumentView {
   return {
     id: row.id,
@@ -34,6 +43,7 @@ export function instrumentView(row: Instrument): InstrumentView {
     type: row.type,
     currency: row.currency,
     volume24h: row.volume24h,
+    referencePrice: row.referencePrice,
     isActive: row.isActive,
     origin: row.origin,
     volumeOrigin: row.volumeOrigin,

@@ -54,6 +54,10 @@ export async function seed(manager: EntityManager): Promise<void> {
   ];
   const ids = await insertInstruments(manager, instruments);
   await insertTicks(manager, ticks, ids);
+  await manager.query(
+    `UPDATE instruments SET reference_price = (SELECT price FROM price_ticks
+      WHERE instrument_id = instruments.id ORDER BY at DESC, id DESC LIMIT 1)`,
+  );
   await manager.insert(Account, generateAccounts(random));
 }
 
