@@ -8,6 +8,7 @@ const well: CacheHealth = {
   l1: { serving: true },
   pendingInvalidations: 0,
   quarantined: [],
+  secondBus: null,
 };
 
 describe('the state of a cache', () => {
@@ -28,6 +29,7 @@ describe('the state of a cache', () => {
       state: 'degraded',
       remote: { configured: true, state: 'down' },
       quarantined: ['prices'],
+      secondBus: null,
     };
     expect(stateOf(health)).toBe('degraded');
     expect(stateReasons(health)).toEqual([expect.stringContaining('is down')]);

@@ -9,6 +9,7 @@ const quarantined: CacheHealth = {
   l1: { serving: true },
   pendingInvalidations: 0,
   quarantined: ['prices'],
+  secondBus: null,
 };
 
 describe('the status that admin shows', () => {
@@ -26,6 +27,7 @@ describe('the status that admin shows', () => {
     expect(await status(quarantined)).toMatchObject({
       state: 'degraded',
       quarantined: ['prices'],
+      secondBus: null,
       reasons: [expect.stringContaining('prices')],
     });
   });

@@ -9,6 +9,7 @@ const well: CacheHealth = {
   l1: { serving: true },
   pendingInvalidations: 0,
   quarantined: [],
+  secondBus: null,
 };
 
 function figures(

@@ -1,6 +1,7 @@
 import type { AsyncResource } from 'node:async_hooks';
 import type { Clock } from './clock.js';
 import type { Codecs } from './codec/codecs.js';
+import type { BusFollower } from './coherence/bus-follower.js';
 import type { LogFollower } from './coherence/log-follower.js';
 import type { OwnRecords } from './coherence/own-records.js';
 import type { MarkerTable } from './coherence/markers.js';
@@ -27,6 +28,10 @@ export interface CacheCore {
   readonly remote: GuardedRemote | null;
   /** Null in embedded mode: then the clock always runs. */
   readonly log: LogFollower | null;
+  /** Takes over while the shared tier is away, where one is attached. Null in embedded mode. */
+  readonly bus: BusFollower | null;
+  /** Names of the namespaces that go on by the second bus. */
+  readonly followsBus: Set<string>;
   readonly recorder: Recorder;
   readonly events: CacheEventBus;
   /** Background work runs in here, so that it keeps no request's context alive. */
@@ -59,7 +64,13 @@ export function validUntil(core: CacheCore): number {
 /** May this namespace's L1 nodes be served now? */
 export function l1Serves(core: CacheCore, ns: ResolvedNamespace, now: number): boolean {
   if (core.log === null || now < core.log.validUntil || ns.consistency === 'local') return true;
-  return ns.serveLocal && remoteLost(core);
+  return keepsLocally(core, ns, now);
+}
+
+/** Without the shared tier: does L1 go on for this namespace, and keep what is loaded? */
+export function keepsLocally(core: CacheCore, ns: ResolvedNamespace, now: number): boolean {
+  if (ns.onRemoteLoss === 'serve-local') return remoteLost(core);
+  return ns.onRemoteLoss === 'second-bus' && core.bus !== null && now < core.bus.validUntil;
 }
 
 export function remoteLost(core: CacheCore): boolean {
@@ -70,7 +81,8 @@ export function remoteLost(core: CacheCore): boolean {
  * May an answer of the shared tier about this namespace be believed (LogFollower.believes)? Asks the log once more
  * where the clock has stopped or nobody has looked yet.
  */
-export function believes({ log }: CacheCore, { tag }: NamespaceCore): boolean | Promise<boolean> {
+export function believes({ log, bus }: CacheCore, { tag }: NamespaceCore): boolean | Promise<boolean> {
+  if (bus?.doubtful === true) return false;
   if (log === null || log.believes(tag)) return true;
   return log.confirm().then((answered) => answered && log.believes(tag));
 }

@@ -1,8 +1,15 @@
 /** The only door of the engine: tiered, coherent caching without a framework. */
 export { TieredCache } from './tiered-cache.js';
+export {
+  type AmbientTransaction,
+  type DeferredSender,
+  useAmbient,
+} from './ambient.js';
 export type { CacheHealth } from './cache-health.js';
 export { CacheNamespace } from './cache-namespace.js';
+export type { BusHealth } from './coherence/bus-follower.js';
 export type { Fence, FenceOptions } from './coherence/fence.js';
+export type { BusCursor, BusPage, BusRecord, SecondBus } from './coherence/second-bus.js';
 export { type Clock, systemClock } from './clock.js';
 export type { Codec, RegisteredClass } from './codec/codec.js';
 export { type Duration, durationMs, MAX_TTL_MS, type Ttl, ttlMs } from './duration.js';
@@ -28,6 +35,7 @@ export type {
   Consistency,
   GetOptions,
   GetOrSetOptions,
+  InvalidateOptions,
   InvalidationReport,
   InvalidationResult,
   InvalidationSelector,

@@ -72,8 +72,12 @@ export interface NamespaceOptions {
   refreshAhead?: number | 'xfetch';
   /** Cache the loader's errors (this process only) for so long. Default: never. */
   errorTtl?: Duration;
-  /** When the shared tier is away: go to the source, or keep serving L1 up to its TTL. Default 'load'. */
-  onRemoteLoss?: 'load' | 'serve-local';
+  /**
+   * When the shared tier is away. 'load' (default): go to the source. 'serve-local': L1 serves up to its TTL, also what others
+   * have changed. 'second-bus': L1 goes on within the staleness bound by the outbox of the database (`followSecondBus`); without
+   * one as 'load'. Then every invalidation by the application is written there, too: one INSERT each.
+   */
+  onRemoteLoss?: 'load' | 'serve-local' | 'second-bus';
   /** Life of a fill lease: how long others wait for a dead loader. Default: hardTimeout and a second, or 10 s. */
   lease?: Duration;
   /** Largest encoded entry. Default 1 MiB. */
@@ -144,6 +148,15 @@ export interface InvalidationResult {
    * Opaque; a few dozen characters.
    */
   position: string | null;
+}
+
+/** Options of `invalidate`. */
+export interface InvalidateOptions {
+  /**
+   * The second bus has it already, from whoever made the change (the outbox, by its triggers). It is then not written there
+   * again, and an answer that stays out need not be remembered.
+   */
+  recorded?: boolean;
 }
 
 /** What to invalidate; the parts add up. */

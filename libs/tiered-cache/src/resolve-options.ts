@@ -54,7 +54,7 @@ export interface ResolvedNamespace {
   hardTimeoutMs: number | null;
   refreshAhead: number | 'xfetch' | null;
   errorTtlMs: number | null;
-  serveLocal: boolean;
+  onRemoteLoss: 'load' | 'serve-local' | 'second-bus';
   leaseMs: number;
   maxEntryBytes: number;
   normalizeId: ((id: string) => string) | null;
@@ -130,7 +130,7 @@ export function resolveNamespace(
     number(at('refreshAhead'), refreshAhead, 0.1, 0.99, "0.1 to 0.99, or 'xfetch'");
   if (options.normalizeId !== undefined && typeof options.normalizeId !== 'function')
     throw new InvalidOptionsError(at('normalizeId'), options.normalizeId, 'a function');
-  oneOf(at('onRemoteLoss'), options.onRemoteLoss ?? 'load', ['load', 'serve-local']);
+  oneOf(at('onRemoteLoss'), options.onRemoteLoss ?? 'load', ['load', 'serve-local', 'second-bus']);
   const schema = options.schema ?? '';
   text(
     at('schema'),
@@ -159,7 +159,7 @@ export function resolveNamespace(
     hardTimeoutMs,
     refreshAhead,
     errorTtlMs: optionalDuration(at('errorTtl'), options.errorTtl),
-    serveLocal: options.onRemoteLoss === 'serve-local',
+    onRemoteLoss: options.onRemoteLoss ?? 'load',
     leaseMs:
       options.lease === undefined
         ? Math.min(

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { CacheCore } from '../cache-core.js';
 import { type Duration, durationMs } from '../duration.js';
 import { InvalidOptionsError } from '../errors.js';
-import type { InvalidationResult, InvalidationSelector } from '../options.js';
+import type { InvalidateOptions, InvalidationResult, InvalidationSelector } from '../options.js';
 import type { EntryKey } from '../remote/remote-tier.js';
 import type { Invalidator } from './invalidator.js';
 
@@ -31,7 +31,11 @@ export class Fence {
     private readonly core: CacheCore,
     private readonly invalidator: Invalidator,
     readonly keys: readonly EntryKey[],
-    private readonly send: (selector: InvalidationSelector, fence: Fence) => Promise<InvalidationResult>,
+    private readonly send: (
+      selector: InvalidationSelector,
+      options: InvalidateOptions,
+      fence: Fence,
+    ) => Promise<InvalidationResult>,
   ) {}
 
   /** The shared tier has answered, its time has not passed, and nothing is known that may have ended it. */
@@ -71,8 +75,11 @@ export class Fence {
   }
 
   /** After COMMIT: invalidates the fenced keys, and what the selector names beyond them, and takes the fence away. */
-  async invalidate(selector: InvalidationSelector = {}): Promise<InvalidationResult> {
-    const result = await this.send(selector, this);
+  async invalidate(
+    selector: InvalidationSelector = {},
+    options: InvalidateOptions = {},
+  ): Promise<InvalidationResult> {
+    const result = await this.send(selector, options, this);
     this.over = true;
     return result;
   }

@@ -2,8 +2,9 @@ import { type CacheCore, remoteLost } from '../cache-core.js';
 import { isKeyCharacter } from '../keys/escape.js';
 import { globMatcher } from '../keys/glob.js';
 import { tagsUnchanged } from '../memory/node.js';
-import type { InvalidationResult } from '../options.js';
+import type { InvalidationResult, InvalidationSelector } from '../options.js';
 import type { EntryKey, LogPosition, LogRecord } from '../remote/remote-tier.js';
+import type { BusRecord } from './second-bus.js';
 
 export interface Change {
   keys: readonly EntryKey[];
@@ -15,7 +16,12 @@ export interface Change {
   fenceId?: string;
   /** Told how often this change touched its keys here, so that its writer can tell its own touches from others'. */
   touches?: { own: number };
+  /** Where the second bus has it from. 'recorded': it has it already. */
+  origin: InvalidationSelector | 'recorded';
 }
+
+/** A change in parts, and one that is not to be written down. */
+type Part = Omit<Change, 'origin' | 'touches'>;
 
 const RESEND_CHUNK = 1_000;
 /** Keys and tags in one record: what every adapter sends at once, so that each record's position is answered. */
@@ -43,6 +49,7 @@ export class Invalidator {
       return { acknowledged: true, position: null };
     }
     core.writes++;
+    const record = this.record(change);
     let pending: { answered(): void; due(): void } | undefined;
     const bypass = () => {
       pending = core.pending.add(change, true);
@@ -62,10 +69,16 @@ export class Invalidator {
       }
       pending?.answered();
       if (change.touches !== undefined) change.touches.own++;
-      return { acknowledged: true, position: core.log!.positionOf(positions) };
+      const position = core.log!.positionOf(positions);
+      (await record)?.settle(position);
+      return { acknowledged: true, position };
     } catch (error) {
       if (pending === undefined) bypass();
-      pending!.due();
+      // It is on the second bus, so whoever answers there is not believed before it was replayed.
+      if (core.bus?.attached === true && (change.origin === 'recorded' || (await record) !== null)) {
+        pending!.answered();
+        core.bus.doubt();
+      } else pending!.due();
       if (core.events.watched('invalidation-failed'))
         core.events.emit('invalidation-failed', { keys: change.keys, tags: change.tags, error });
       return { acknowledged: false, position: null };
@@ -118,13 +131,18 @@ export class Invalidator {
   }
 
   /** As `send`, for all entries whose key matches a glob: walks the key space. */
-  async sendPattern(pattern: string): Promise<InvalidationResult> {
+  async sendPattern(pattern: string, recorded = false): Promise<InvalidationResult> {
     const { core } = this;
     core.writes++;
+    const record = recorded
+      ? null
+      : this.record({ keys: [], tags: [], pattern, origin: { patterns: [pattern] } });
     try {
       const positions = await this.walk(pattern);
       this.apply({ keys: [], tags: [], pattern }, 'local');
-      return { acknowledged: true, position: core.log?.positionOf(positions) ?? null };
+      const position = core.log?.positionOf(positions) ?? null;
+      (await record)?.settle(position);
+      return { acknowledged: true, position };
     } catch (error) {
       core.pending.add({ keys: [], tags: [], pattern });
       this.apply({ keys: [], tags: [], pattern }, 'local');
@@ -157,11 +175,29 @@ export class Invalidator {
   }
 
   /** What the shared tier has answered already. */
-  applyHere(change: Change): void {
+  applyHere(change: Part): void {
     this.apply(change, 'local');
   }
 
-  private apply(change: Change, origin: 'local' | 'log'): void {
+  /** A change that the second bus has brought. */
+  applyBus(change: Part): void {
+    this.apply(change, 'log');
+  }
+
+  /** Writes it down for those who cannot hear the shared tier, where entries depend on that. */
+  private async record({ keys, tags, pattern, origin }: Change): Promise<BusRecord | null> {
+    const { bus, followsBus } = this.core;
+    if (bus === null || !bus.attached || origin === 'recorded') return null;
+    if (!(followsBus.size > 0 && (tags.length > 0 || pattern !== undefined || keys.some(isFollowed))))
+      return null;
+    return bus.record(origin);
+
+    function isFollowed(key: EntryKey): boolean {
+      return followsBus.has(key.slice(0, key.indexOf(':')));
+    }
+  }
+
+  private apply(change: Part, origin: 'local' | 'log'): void {
     const { core } = this;
     for (const key of change.keys) {
       core.l1.delete(key);
@@ -184,7 +220,7 @@ export class Invalidator {
   }
 }
 
-function* inParts({ keys, tags, hold, fenceId }: Change): Iterable<Change> {
+function* inParts({ keys, tags, hold, fenceId }: Change): Iterable<Part> {
   if (keys.length + tags.length <= RECORD_ITEMS) {
     yield { keys, tags, hold, fenceId };
     return;

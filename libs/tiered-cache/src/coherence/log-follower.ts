@@ -8,6 +8,10 @@ export interface LogFollowerEvents {
   gap(reason: string): void;
   /** A complete poll was applied. */
   caughtUp(): void;
+  /** No answer, or the connection was lost: changes may be made of which this data set never hears. */
+  doubt(): void;
+  /** May the data set be believed: does it hold all that was changed while it was away? */
+  trusted(): boolean;
 }
 
 /** One position for several; null when there are none, or when they are of several epochs. */
@@ -34,6 +38,8 @@ type Outcome = 'caught-up' | 'more' | 'failed';
 export class LogFollower {
   validUntil = -Infinity;
   private cursor: LogCursor | null = null;
+  /** When the poll was sent that last came back complete and was applied; monotonic ms. */
+  answeredAt = -Infinity;
   /** Of the data sets behind the shared tier, as of the last poll; null before the first. */
   epoch: string | null = null;
   /** False since the connection was lost: who answers now may be somebody else. */
@@ -85,6 +91,7 @@ export class LogFollower {
   connectionLost(): void {
     this.proven = false;
     this.losses++;
+    this.events.doubt();
   }
 
   /**
@@ -150,6 +157,7 @@ export class LogFollower {
     try {
       page = await this.remote.probe((tier) => tier.poll(this.cursor, tags));
     } catch {
+      this.events.doubt();
       return 'failed'; // Counted by the guard; the clock runs out by itself and the timer asks again.
     }
     if (!this.running) return 'failed';
@@ -172,9 +180,12 @@ export class LogFollower {
     if (page.unvouched.length > 0 && (await this.vouch(page))) return 'more';
     for (const tag of tags) this.vouched.add(tag);
     for (const tag of page.unvouched) this.vouched.delete(tag);
+    this.answeredAt = sentAt;
+    this.events.caughtUp();
+    // Until then neither its entries nor its silence prove anything.
+    if (!this.events.trusted()) return 'failed';
     this.validUntil = sentAt + this.boundMs;
     this.proven = true;
-    this.events.caughtUp();
     return 'caught-up';
   }
 

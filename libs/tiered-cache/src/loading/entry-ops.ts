@@ -101,7 +101,13 @@ export class EntryOps {
       const touches = { own: 0 };
       const tokens = prepared.map(({ entry }) => (entry === null || !ns.settings.l2 ? '' : newToken()));
       const [result, nonces] = await Promise.all([
-        this.invalidator.send({ keys, tags: [], hold: { tokens, leaseMs: ns.settings.leaseMs }, touches }),
+        this.invalidator.send({
+          keys,
+          tags: [],
+          hold: { tokens, leaseMs: ns.settings.leaseMs },
+          touches,
+          origin: { keys: entries.map(({ id }) => ({ namespace: ns.settings.name, id })) },
+        }),
         this.vectorFor(ns, markers[0], tags),
       ]);
       // Without a tier of its own in the shared tier, what is unanswered there only concerns the other nodes.

@@ -1,4 +1,4 @@
-import { type CacheCore, remoteLost } from '../cache-core.js';
+import { type CacheCore, keepsLocally } from '../cache-core.js';
 import type { Marker } from '../coherence/markers.js';
 import { captureVector } from '../coherence/vectors.js';
 import { admit, admissionOf } from './admit.js';
@@ -98,7 +98,7 @@ export async function store(
     const may = mayFill(core, request, marker, tags);
     if (!may) ns.counters.fillsRejected++;
     if (late !== null && may) {
-      if (lease === null) filled = !ns.settings.l2 || (ns.settings.serveLocal && remoteLost(core));
+      if (lease === null) filled = !ns.settings.l2 || keepsLocally(core, ns.settings, core.clock.monotonic());
       else filled = await fill(core, request, lease, entry, tags, late);
       if (filled) admit(core, ns, key, marker, admissionOf(entry));
     }
@@ -184,7 +184,10 @@ function lateTags(
     if (!marker.watchLate(tag) || core.pending.hasTag(tag)) return null;
     const state = core.tags.state(tag);
     const provable =
-      !ns.settings.l2 || (state.nonce !== null && state.learntAt <= marker.sequence && !strict);
+      !ns.settings.l2 ||
+      // Not for the shared tier, whose nonces are not needed then.
+      keepsLocally(core, ns.settings, core.clock.monotonic()) ||
+      (state.nonce !== null && state.learntAt <= marker.sequence && !strict);
     if (!provable) return null;
     late.push({ tag, nonce: state.nonce ?? '' });
   }
