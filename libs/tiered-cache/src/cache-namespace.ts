@@ -1,6 +1,14 @@
+import { type AmbientTransaction, ambient, type DeferredSender, openTransaction } from './ambient.js';
 import { type CacheCore, l1Serves, type NamespaceCore, readsStrictly } from './cache-core.js';
 import type { Invalidator } from './coherence/invalidator.js';
 import { CacheClosedError, InvalidKeyError, InvalidOptionsError } from './errors.js';
+import {
+  checkSetOptions,
+  deferInvalidation,
+  readInside,
+  readManyInside,
+  storedInside,
+} from './inside-transaction.js';
 import { KeyMemo } from './keys/key-memo.js';
 import type { BatchRead } from './loading/batch-read.js';
 import type { EntryOps } from './loading/entry-ops.js';
@@ -12,6 +20,7 @@ import type {
   GetOptions,
   GetOrSetOptions,
   InvalidationResult,
+  InvalidationSelector,
   Loader,
   ManyLoader,
   SetOptions,
@@ -25,6 +34,8 @@ export interface CachePaths {
   batch: BatchRead;
   ops: EntryOps;
   invalidator: Invalidator;
+  /** For invalidations that wait for a COMMIT. */
+  deferred: DeferredSender;
 }
 
 const REFRESH_RETRY_MS = 1_000;
@@ -49,6 +60,7 @@ export class CacheNamespace<T = unknown> {
 
   /** L1 only, synchronous: the value, or undefined. @throws InvalidKeyError */
   peek(id: string): T | undefined {
+    if (ambient !== undefined && openTransaction()?.bypasses === true) return undefined;
     const now = this.core.clock.monotonic();
     const node = this.core.l1.get(this.keys.key(id));
     if (node === undefined || now >= node.expiresAt || !this.serves(node, now)) return undefined;
@@ -64,6 +76,12 @@ export class CacheNamespace<T = unknown> {
   async getMany(ids: readonly string[], options?: GetOptions): Promise<Map<string, T>> {
     this.assertOpen();
     listOfIds(ids);
+    const transaction = ambient === undefined ? undefined : openTransaction();
+    if (transaction === undefined) return this.stored(ids, options);
+    return storedInside(transaction, this.ns, ids.length, () => this.stored(ids, options));
+  }
+
+  private async stored(ids: readonly string[], options: GetOptions | undefined): Promise<Map<string, T>> {
     const strict = readsStrictly(this.core, this.ns, options?.minPosition);
     const { values, missing } = strict ? this.noneFromL1(ids) : this.fromL1(ids);
     if (missing.size === 0) return values;
@@ -87,6 +105,10 @@ export class CacheNamespace<T = unknown> {
    */
   getOrSet(id: string, loader: Loader<T>, options?: GetOrSetOptions<T>): Promise<T> {
     try {
+      if (ambient !== undefined) {
+        const transaction = openTransaction();
+        if (transaction !== undefined) return this.getOrSetInside(transaction, id, loader, options);
+      }
       const now = this.core.clock.monotonic();
       const key = this.keys.key(id);
       const node = this.core.l1.get(key);
@@ -114,6 +136,11 @@ export class CacheNamespace<T = unknown> {
     this.assertOpen();
     listOfIds(ids);
     requireLoader(loader);
+    const transaction = ambient === undefined ? undefined : openTransaction();
+    if (transaction !== undefined) {
+      const lookUp = () => this.stored(ids, options);
+      return readManyInside(transaction, this.core, this.ns, ids, lookUp, loader, options);
+    }
     const { values, missing } = this.skipsL1(options) ? this.noneFromL1(ids) : this.fromL1(ids);
     if (missing.size > 0) {
       // Two spellings of one id are one read; both get the answer.
@@ -136,8 +163,7 @@ export class CacheNamespace<T = unknown> {
    * @throws UnserialisableValueError, EntryTooLargeError, InvalidTtlError, InvalidTagError; nothing is changed then
    */
   async set(id: string, value: T, options?: SetOptions<T>): Promise<InvalidationResult> {
-    this.assertOpen();
-    return this.paths.ops.set(this.ns, [{ id, key: this.keys.key(id), value }], options);
+    return this.setMany([[id, value]], options);
   }
 
   async setMany(
@@ -151,6 +177,15 @@ export class CacheNamespace<T = unknown> {
       const key = this.keys.key(id);
       byKey.set(key, { id, key, value });
     }
+    const transaction = ambient?.();
+    if (transaction !== undefined) {
+      checkSetOptions(this.ns, options);
+      return deferInvalidation(
+        transaction,
+        this.paths.deferred,
+        this.keysOf([...byKey.values()].map(({ id }) => id)),
+      );
+    }
     return this.paths.ops.set(this.ns, [...byKey.values()], options);
   }
 
@@ -162,6 +197,7 @@ export class CacheNamespace<T = unknown> {
   /** Remaining life in milliseconds, Infinity for ever, null when there is no live entry. */
   async ttl(id: string): Promise<number | null> {
     this.assertOpen();
+    if (ambient !== undefined && openTransaction()?.bypasses === true) return null;
     return this.paths.ops.remaining(this.ns, this.keys.key(id));
   }
 
@@ -180,23 +216,50 @@ export class CacheNamespace<T = unknown> {
   /** Invalidates on every node and tier. */
   async delete(ids: string | readonly string[]): Promise<InvalidationResult> {
     this.assertOpen();
-    const keys = (Array.isArray(ids) ? (ids as readonly string[]) : [ids as string]).map((id) =>
-      this.keys.key(id),
-    );
+    const list = Array.isArray(ids) ? (ids as readonly string[]) : [ids as string];
+    const keys = list.map((id) => this.keys.key(id));
+    const transaction = ambient?.();
+    if (transaction !== undefined)
+      return deferInvalidation(transaction, this.paths.deferred, this.keysOf(list));
     this.ns.counters.invalidations += keys.length;
-    return this.paths.invalidator.send({ keys, tags: [] });
+    const origin = this.keysOf(list);
+    return this.paths.invalidator.send({ keys, tags: [], origin });
   }
 
   /** Invalidates the whole namespace, in constant time. */
   async clear(): Promise<InvalidationResult> {
     this.assertOpen();
+    const transaction = ambient?.();
+    if (transaction !== undefined)
+      return deferInvalidation(transaction, this.paths.deferred, { namespaces: [this.name] });
     this.ns.counters.invalidations++;
-    return this.paths.invalidator.send({ keys: [], tags: [this.ns.tag] });
+    return this.paths.invalidator.send({
+      keys: [],
+      tags: [this.ns.tag],
+      origin: { namespaces: [this.name] },
+    });
   }
 
   /** The entry key of an id, for invalidations across namespaces. @throws InvalidKeyError */
   keyOf(id: string): EntryKey {
     return this.keys.key(id);
+  }
+
+  private keysOf(ids: readonly string[]): InvalidationSelector {
+    return { keys: ids.map((id) => ({ namespace: this.name, id })) };
+  }
+
+  private async getOrSetInside(
+    transaction: AmbientTransaction,
+    id: string,
+    loader: Loader<T>,
+    options: GetOrSetOptions<T> | undefined,
+  ): Promise<T> {
+    this.assertOpen();
+    this.keys.key(id);
+    requireLoader(loader);
+    const lookUp = () => this.stored([id], options);
+    return readInside(transaction, this.core, this.ns, id, lookUp, loader, options);
   }
 
   private serves(node: L1Node, now: number): boolean {

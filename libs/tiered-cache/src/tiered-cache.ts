@@ -1,11 +1,14 @@
 import { AsyncResource } from 'node:async_hooks';
+import { ambient } from './ambient.js';
 import { type CacheCore, type NamespaceCore, namespaceTag, remoteLost } from './cache-core.js';
 import { type CacheHealth, healthOf } from './cache-health.js';
 import { CacheNamespace, type CachePaths } from './cache-namespace.js';
+import { BusFollower } from './coherence/bus-follower.js';
 import { Fence, type FenceOptions } from './coherence/fence.js';
 import { Invalidator } from './coherence/invalidator.js';
 import { joinPositions, LogFollower } from './coherence/log-follower.js';
 import { MarkerTable } from './coherence/markers.js';
+import type { SecondBus } from './coherence/second-bus.js';
 import { OwnRecords } from './coherence/own-records.js';
 import { PendingInvalidations } from './coherence/pending-invalidations.js';
 import { TagTable } from './coherence/tag-table.js';
@@ -14,6 +17,7 @@ import { createCodecs } from './codec/codecs.js';
 import { CacheClosedError, InvalidOptionsError, UnknownNamespaceError } from './errors.js';
 import { type Exclusive, type ExclusiveOptions, runExclusively } from './exclusive.js';
 import { countSelection, readSelector, type Selection } from './inspect.js';
+import { deferInvalidation, joinSelectors } from './inside-transaction.js';
 import { BatchRead } from './loading/batch-read.js';
 import { EntryOps } from './loading/entry-ops.js';
 import { FlightTable } from './loading/flights.js';
@@ -23,6 +27,7 @@ import type { L1Node } from './memory/node.js';
 import type {
   GetOptions,
   GetOrSetOptions,
+  InvalidateOptions,
   InvalidationReport,
   InvalidationResult,
   InvalidationSelector,
@@ -72,7 +77,7 @@ export class TieredCache {
             () => recorder.shared.errors++,
             (circuit) => this.announceRemote(circuit),
           );
-    const log =
+    const log: LogFollower | null =
       remote === null
         ? null
         : new LogFollower(remote, clock, boundMs, () => this.sharedTags, {
@@ -84,6 +89,19 @@ export class TieredCache {
             caughtUp: () => {
               if (this.core.pending.size > 0) void this.paths.invalidator.resend();
             },
+            doubt: () => bus?.doubt(),
+            trusted: () => bus?.doubtful !== true,
+          });
+    const bus: BusFollower | null =
+      log === null
+        ? null
+        : new BusFollower(clock, boundMs, () => log, {
+            apply: (selector) => this.applyFromBus(selector),
+            gap: (reason) => {
+              this.paths.invalidator.applyGap();
+              events.emit('gap', { reason });
+            },
+            trusted: () => log.wake(),
           });
     this.name = resolved.name;
     this.prefix = resolved.prefix;
@@ -102,6 +120,8 @@ export class TieredCache {
       ownRecords: new OwnRecords(),
       remote,
       log,
+      bus,
+      followsBus: new Set(),
       recorder,
       events,
       background: new AsyncResource('StrataBackground'),
@@ -117,6 +137,7 @@ export class TieredCache {
       batch: new BatchRead(this.core, this.flights, reads),
       ops: new EntryOps(this.core, invalidator),
       invalidator,
+      deferred: (selectors) => this.sendDeferred(selectors),
     };
     for (const [name, own] of Object.entries(options.namespaces ?? {})) this.declareNamespace(name, own);
   }
@@ -160,6 +181,7 @@ export class TieredCache {
       await new Promise<void>((resolve) => void core.clock.setTimer(5, resolve));
     for (const load of core.loads) load.abort(new CacheClosedError());
     if (core.pending.size > 0) await this.paths.invalidator.resend();
+    core.bus?.stop();
     core.log?.stop();
     await core.remote?.tier.stop();
     core.events.clear();
@@ -195,6 +217,7 @@ export class TieredCache {
     };
     const handle = new CacheNamespace<T>(this.core, ns, this.paths);
     this.byName.set(name, { handle, ns });
+    if (settings.onRemoteLoss === 'second-bus') this.core.followsBus.add(name);
     if (settings.l2) {
       this.sharedTags.push(ns.tag);
       this.core.log?.wake();
@@ -248,10 +271,28 @@ export class TieredCache {
 
   /**
    * Invalidates everything the selector names, keys and tags in one round trip. An answer that stays out never throws.
+   * Inside a transaction that `useAmbient` tells of it waits for COMMIT.
    * @throws UnknownNamespaceError, InvalidKeyError, InvalidTagError
    */
-  async invalidate(selector: InvalidationSelector): Promise<InvalidationResult> {
-    return this.invalidateFenced(selector);
+  async invalidate(
+    selector: InvalidationSelector,
+    options: InvalidateOptions = {},
+  ): Promise<InvalidationResult> {
+    const transaction = ambient?.();
+    if (transaction !== undefined && options.recorded !== true) {
+      this.assertOpen();
+      this.select(selector);
+      return deferInvalidation(transaction, this.paths.deferred, selector);
+    }
+    return this.invalidateFenced(selector, options);
+  }
+
+  /**
+   * Where every change is written down that entries of the namespaces with `onRemoteLoss: 'second-bus'` depend on (see
+   * SecondBus). One at a time. Answers a function that ends it. Without effect in embedded mode.
+   */
+  followSecondBus(bus: SecondBus): () => void {
+    return this.core.bus?.attach(bus) ?? (() => undefined);
   }
 
   /**
@@ -269,11 +310,20 @@ export class TieredCache {
       const key = this.namespace(namespace).keyOf(id);
       if (this.byName.get(namespace)!.ns.settings.l2) fenced.add(key);
     }
-    const send = (selector: InvalidationSelector, fence: Fence) => this.invalidateFenced(selector, fence);
+    const send = (selector: InvalidationSelector, how: InvalidateOptions, fence: Fence) =>
+      this.invalidateFenced(selector, how, fence);
     return new Fence(this.core, this.paths.invalidator, [...fenced], send).raise(options);
   }
 
-  private async invalidateFenced(selector: InvalidationSelector, fence?: Fence): Promise<InvalidationResult> {
+  private async sendDeferred(selectors: readonly InvalidationSelector[]): Promise<void> {
+    if (!this.core.closed) await this.invalidateFenced(joinSelectors(selectors), {});
+  }
+
+  private async invalidateFenced(
+    selector: InvalidationSelector,
+    { recorded = false }: InvalidateOptions,
+    fence?: Fence,
+  ): Promise<InvalidationResult> {
     this.assertOpen();
     const { keys, tags, patterns } = this.select(selector);
     this.countInvalidations(selector);
@@ -282,9 +332,10 @@ export class TieredCache {
         keys: [...new Set([...keys, ...(fence?.keys ?? [])])],
         tags: [...tags],
         fenceId: fence?.id,
+        origin: recorded ? 'recorded' : { ...selector, patterns: undefined },
       }),
     ];
-    for (const pattern of patterns) results.push(await this.paths.invalidator.sendPattern(pattern));
+    for (const pattern of patterns) results.push(await this.paths.invalidator.sendPattern(pattern, recorded));
     const acknowledged = results.every((result) => result.acknowledged);
     const positions = results.flatMap(({ position }) => position ?? []);
     return { acknowledged, position: acknowledged ? joinPositions(positions) : null };
@@ -361,6 +412,13 @@ export class TieredCache {
     const names = selector.all === true ? this.namespaces : (selector.namespaces ?? []);
     for (const name of names) tags.add(this.byName.get(this.namespace(name).name)!.ns.tag);
     return { keys, tags, patterns };
+  }
+
+  /** What the second bus says of others' changes. @throws UnknownNamespaceError, InvalidKeyError, InvalidTagError */
+  private applyFromBus(selector: InvalidationSelector): void {
+    const { keys, tags, patterns } = this.select(selector);
+    this.paths.invalidator.applyBus({ keys: [...keys], tags: [...tags] });
+    for (const pattern of patterns) this.paths.invalidator.applyBus({ keys: [], tags: [], pattern });
   }
 
   private countInvalidations(selector: InvalidationSelector): void {
