@@ -150,6 +150,25 @@ export async function sweep() {
   return swept;
 }
 
+/** The folders of our own runs whose owners live, the newest first. */
+export async function livingRuns() {
+  const tmp = tmpdir();
+  const names = (await readdir(tmp)).filter((name) => name.startsWith(RUN_PREFIX) && !name.includes('.'));
+  const runs = await Promise.all(names.map((name) => livingRun(join(tmp, name))));
+  return runs
+    .filter((run) => run !== undefined)
+    .sort((a, b) => b.born - a.born)
+    .map(({ base }) => base);
+}
+
+async function livingRun(base) {
+  const stat = await lstat(base).catch(() => undefined); // gone meanwhile
+  if (!stat?.isDirectory() || stat.uid !== process.getuid?.()) return undefined;
+  const owner = await readRecord(join(base, OWNER_FILE));
+  const lives = owner !== undefined && owner.space === pidSpace() && isAlive(owner);
+  return lives ? { base, born: stat.birthtimeMs } : undefined;
+}
+
 async function isDeadRun(base) {
   const stat = await lstat(base).catch(() => undefined); // gone meanwhile
   // Another user's record could name any pid: only our own folders are believed.

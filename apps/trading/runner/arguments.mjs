@@ -8,7 +8,8 @@ export const HELP = `Usage: npm start -- [options]
 Builds and runs the trading demo. PostgreSQL and Redis are taken from DATABASE_URL and REDIS_URL,
 or found on this machine, or provided for as long as the demo runs.
   --nodes N   how many nodes share the services, 1 to ${MAX_NODES} (default 1)
-  --port P    node 1's port (default: $PORT, else ${DEFAULT_PORT}, else a free one); other nodes take free ones
+  --port P    node 1's port (default: $PORT, else ${DEFAULT_PORT}, else a free one); the next ones are for the others,
+              or any free ones
   --help      this text`;
 
 /** A mistake in how the program was called; its message is all the user needs. */

@@ -8,6 +8,7 @@ import { HELP, UsageError, readArguments } from './arguments.mjs';
 import { ROOT, ensureBuilt } from './build.mjs';
 import { describeServices } from './describe-services.mjs';
 import { startNode } from './node-process.mjs';
+import { noteDatabase } from './running-demo.mjs';
 
 const print = (line) => console.log(line);
 
@@ -49,6 +50,12 @@ async function firstPort({ port, portSource }) {
   throw new Error(`port ${port} (from ${portSource}) is taken by another process; choose another or none`);
 }
 
+/** 3001 and 3002 beside 3000 are easy to remember; where they are taken any other will do. */
+async function portAfter(last) {
+  const next = last + 1;
+  return next <= 65_535 && (await isPortFree(next)) ? next : freePort();
+}
+
 async function serve({ nodes: count, port, program, env, stop }) {
   const services = await startServices({ log: print, signal: stop.signal });
   const nodes = [];
@@ -58,9 +65,10 @@ async function serve({ nodes: count, port, program, env, stop }) {
       const { reason, fix } = services.unavailable.find(({ service }) => service === 'PostgreSQL');
       throw new Error(`the demo needs PostgreSQL, which cannot be had: ${reason}\nTo fix it: ${fix}`);
     }
+    await noteDatabase(services.run, services.postgres);
     // All ports first: between here and the nodes' end nothing may wait that could start one more.
     const ports = [port];
-    while (ports.length < count) ports.push(await freePort());
+    while (ports.length < count) ports.push(await portAfter(ports.at(-1)));
     stop.signal.throwIfAborted();
     const start = (nodePort, position) => {
       const index = position + 1;

@@ -4,6 +4,7 @@ import { maskUrl } from '../../services/index.mjs';
 export function describeServices({ postgres, redis, unavailable }) {
   const lines = [];
   if (postgres) lines.push(`database  ${describeOne(postgres, 'PostgreSQL')}`);
+  if (postgres?.pid) lines.push(`sql       psql ${postgres.url}  (or npm run sql -- "SELECT 1")`);
   if (redis) lines.push(`redis     ${describeOne(redis, 'Redis')}`);
   for (const { service, reason, fix } of unavailable) {
     if (service !== 'Redis') continue;
