@@ -1,0 +1,28 @@
+/** cache-manager 7 over Keyv: memory, or an LRU of 64 entries before Redis. */
+import KeyvRedis from '@keyv/redis';
+import { createCache } from 'cache-manager';
+import { createKeyv } from 'cacheable';
+import { Keyv } from 'keyv';
+import { peerPaths } from './peer-paths.mjs';
+
+const TTL_MS = 3_600_000;
+
+export async function setup(context) {
+  const cacheOf = (l1) => {
+    // Its memory without Keyv's serialising, which would cost it five times as much.
+    const stores = [createKeyv(l1 === undefined ? { ttl: TTL_MS } : { lruSize: l1, ttl: TTL_MS })];
+    if (context.redisUrl !== undefined)
+      stores.push(new Keyv({ store: new KeyvRedis(context.redisUrl), namespace: 'cm', useKeyPrefix: false }));
+    return createCache({ stores, ttl: TTL_MS });
+  };
+  return peerPaths(context, {
+    cacheOf,
+    getOrSet: 'cache.wrap(id, () => load(id))',
+    get: 'cache.get(id)',
+    miss: "cache.wrap('new' + i, loadNew)",
+    set: (cache, id, value) => cache.set(id, value),
+    getMany: 'cache.mget(id)',
+    consumeMany: 'for (const one of value) sum += one.price;',
+    close: (cache) => cache.disconnect(),
+  });
+}
