@@ -40,7 +40,9 @@ async function main(argv) {
   const log = (line) => console.error(line);
   await ensurePeers(log);
   const built =
-    options.build === undefined ? await buildProduct(log) : { folder: options.build, remove() {} };
+    options.build === undefined
+      ? await buildProduct(log)
+      : { folder: options.build, remove: async () => undefined };
   const bench = new Bench(options, {
     build: built.folder,
     random: randomOf(options.seed),

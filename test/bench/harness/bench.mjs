@@ -13,6 +13,7 @@ export class Bench {
   /** Per path and contender the figure of every round, for ratios within rounds. */
   #rounds = new Map();
   #redis;
+  #means;
 
   /**
    * @param {object} options of options.mjs
@@ -20,19 +21,29 @@ export class Bench {
    */
   constructor(options, means) {
     this.options = options;
-    this.random = means.random;
-    this.log = means.log;
     this.context = { build: means.build, quick: options.quick, seed: options.seed };
-    this.startRedis = means.startRedis;
+    this.#means = means;
+  }
+
+  get random() {
+    return this.#means.random;
+  }
+
+  log(line) {
+    this.#means.log(line);
   }
 
   turns(pace = 'fast') {
-    return { ...TURNS[this.options.quick ? 'quick' : 'full'][pace], random: this.random, log: this.log };
+    return {
+      ...TURNS[this.options.quick ? 'quick' : 'full'][pace],
+      random: this.random,
+      log: (line) => this.log(line),
+    };
   }
 
   /** Of our own: no persistence, on loopback, stopped with the run. */
   async redisUrl() {
-    this.#redis ??= await this.startRedis();
+    this.#redis ??= await this.#means.startRedis();
     return this.#redis.url;
   }
 

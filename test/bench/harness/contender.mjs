@@ -86,11 +86,13 @@ async function allocated(path) {
   throw new Error('a collection came in between, ten times over');
 }
 
-process.on('message', async ({ id, command, ...request }) => {
+async function serve({ id, command, ...request }) {
   try {
     process.send({ id, answer: await commands[command](request) });
   } catch (error) {
     process.send({ id, error: error instanceof Error ? error.stack : String(error) });
   }
-});
+}
+
+process.on('message', (request) => void serve(request));
 process.on('disconnect', () => process.exit(0));

@@ -1,6 +1,6 @@
 /** The other side of harness/program.mjs: runs `work` on the request and sends what it answers. */
 export function answer(work) {
-  process.once('message', async (request) => {
+  const serve = async (request) => {
     let message;
     try {
       message = { answer: await work(request) };
@@ -8,5 +8,6 @@ export function answer(work) {
       message = { error: error instanceof Error ? error.stack : String(error) };
     }
     process.send(message, () => process.exit(0));
-  });
+  };
+  process.once('message', (request) => void serve(request));
 }
