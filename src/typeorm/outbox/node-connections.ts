@@ -11,7 +11,9 @@ import { NODE_SETTING } from './outbox-tables.js';
  * the event 'connect' would overlap with the host's first one, which pg is about to forbid.
  */
 export class NodeConnections {
-  private readonly statement = `SET ${NODE_SETTING} = '${randomUUID().slice(0, 8)}'`;
+  /** What triggers write down as the writer. */
+  readonly id = randomUUID().slice(0, 8);
+  private readonly statement = `SET ${NODE_SETTING} = '${this.id}'`;
   private readonly hosts: VerifyClient | undefined;
   private stopped = false;
 

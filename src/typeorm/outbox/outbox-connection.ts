@@ -58,6 +58,7 @@ export class OutboxConnection {
     private readonly pool: PgPool,
     private readonly channel: string | null,
     private readonly onNotify: () => void,
+    private readonly queryTimeoutMs = QUERY_TIMEOUT_MS,
   ) {}
 
   /** Connects when there is no connection, or it was lost. */
@@ -82,8 +83,8 @@ export class OutboxConnection {
       // Hidden from enumeration by the pool.
       password: (options as { password?: unknown }).password,
       application_name: 'nestjs-strata outbox',
-      connectionTimeoutMillis: 5_000,
-      query_timeout: QUERY_TIMEOUT_MS,
+      connectionTimeoutMillis: Math.min(5_000, this.queryTimeoutMs),
+      query_timeout: this.queryTimeoutMs,
       keepAlive: true,
     };
     const client = new Client(own);

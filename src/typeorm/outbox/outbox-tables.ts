@@ -52,9 +52,15 @@ export function createTablesSql(names: OutboxNames): string[] {
     comment(names.applied, 'which caches (by data set) have applied which rows'),
     `CREATE TABLE IF NOT EXISTS ${names.consumers} (
   consumer text NOT NULL PRIMARY KEY,
-  seen timestamptz NOT NULL DEFAULT clock_timestamp()
+  seen timestamptz NOT NULL DEFAULT clock_timestamp(),
+  floor xid8 NOT NULL DEFAULT '0'
 )`,
     comment(names.consumers, 'who still reads; rows wait for all that were seen within the retention'),
+    column(
+      names.consumers,
+      'floor',
+      'rows of earlier transactions count as applied: the cache was cleared instead',
+    ),
   ];
 }
 

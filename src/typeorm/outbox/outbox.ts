@@ -3,17 +3,20 @@ import type { DataSource } from 'typeorm';
 import { type Clock, InvalidOptionsError, type InvalidationSelector, type TieredCache } from '#tiered-cache';
 import type { GateLog } from '../invalidation-gate.js';
 import type { MarkRegistry } from '../mark-registry.js';
+import { BusStore } from './bus-store.js';
 import { checkOutbox, type OutboxFinding } from './check.js';
 import { installOutbox } from './install.js';
 import type { ColumnType } from './installed.js';
 import { NodeConnections } from './node-connections.js';
 import { OutboxConnection, poolOf, typeParsersOf } from './outbox-connection.js';
+import { OutboxBus } from './outbox-bus.js';
 import type { OutboxTriggerOptions, ResolvedOutboxOptions } from './outbox.options.js';
 import { type OutboxNames } from './outbox-names.js';
 import { planTables, resolveNames } from './plans.js';
 import { OutboxRelay, type RelayCache, type RelayStats } from './relay.js';
 import { RelayStore } from './relay-store.js';
 import { RowDecoder } from './row-decoder.js';
+import { RowsSelector } from './rows-selector.js';
 import { RowInvalidations } from './row-invalidations.js';
 import { assertPostgres, reading } from './sql-runner.js';
 import { trackedTables } from './tracked-tables.js';
@@ -21,8 +24,11 @@ import { trackedTables } from './tracked-tables.js';
 /** Between two comparisons of triggers and entities. */
 const CHECK_MS = 300_000;
 
-/** For the rows of a node without a shared tier: what it has applied, nobody else has. */
-const PROCESS = randomUUID();
+/** Later than that an answer of the second bus is no use. */
+const BUS_TIMEOUT_MS = 2_000;
+
+/** Of caches without a shared tier: what one has applied, no other has, be it in the same process. */
+const alone = new WeakMap<object, string>();
 
 export interface OutboxState extends RelayStats {
   /** Writes that are not seen; null: not looked for yet, or the database did not answer. */
@@ -31,6 +37,7 @@ export interface OutboxState extends RelayStats {
 
 /** The outbox of one data source, for one cache: installed or checked at start, relayed until stopped. */
 export class Outbox {
+  readonly bus: OutboxBus;
   private readonly relayed: OutboxRelay;
   private readonly node: NodeConnections;
   private findings: readonly OutboxFinding[] | null = null;
@@ -44,8 +51,9 @@ export class Outbox {
     private readonly options: ResolvedOutboxOptions,
     private readonly clock: Clock,
     private readonly log: GateLog,
-    parts: { relay: OutboxRelay; node: NodeConnections },
+    parts: { relay: OutboxRelay; node: NodeConnections; bus: OutboxBus },
   ) {
+    this.bus = parts.bus;
     this.relayed = parts.relay;
     this.node = parts.node;
   }
@@ -72,18 +80,31 @@ export class Outbox {
       new RowDecoder(types, typeParsersOf(dataSource)),
       (problem) => log.error(problem),
     );
+    const meaning = new RowsSelector(cache.name, (row) => invalidations.of(row));
+    const node = new NodeConnections(pool);
     const connection = new OutboxConnection(pool, names.channel, () => outbox.relayed.wake());
     const relay = new OutboxRelay(
       relayCache(cache),
       connection,
       new RelayStore(names, options.writerLeadMs),
-      (row) => invalidations.of(row),
+      meaning,
       options,
       clock,
       log,
       () => void outbox.recheck(),
     );
-    const outbox = new Outbox(dataSource, options, clock, log, { relay, node: new NodeConnections(pool) });
+    const bus = new OutboxBus(
+      cache.name,
+      new OutboxConnection(pool, null, () => {}, BUS_TIMEOUT_MS),
+      new BusStore(names),
+      relay,
+      meaning,
+      node.id,
+      (position) => epochOfPosition(cache, position),
+      options.retentionMs,
+      () => clock.monotonic(),
+    );
+    const outbox = new Outbox(dataSource, options, clock, log, { relay, node, bus });
     await outbox.node.start();
     await outbox.recheck();
     relay.start();
@@ -110,6 +131,16 @@ export class Outbox {
     return { ...this.relayed.stats, findings: this.findings };
   }
 
+  /** Does the outbox record every write that concerns the cache? Unknown counts as no. */
+  get complete(): boolean {
+    return this.findings?.length === 0;
+  }
+
+  /** The shared tier may have come back. */
+  wake(): void {
+    this.relayed.wake();
+  }
+
   /** See OutboxRelay.settle. */
   settle(xid: string, covered: InvalidationSelector, epoch: string): void {
     this.relayed.settle(xid, covered, epoch);
@@ -120,6 +151,7 @@ export class Outbox {
     this.cancelCheck?.();
     this.node.stop();
     await this.relayed.stop();
+    await this.bus.stop();
   }
 
   /** Now and from time to time: partitions are added, triggers are disabled. */
@@ -139,7 +171,18 @@ export function describeFinding({ entities, table, problem }: OutboxFinding): st
 
 /** The data set that the cache's entries are in: of the shared tier, or of this process alone. */
 export function epochOf(cache: Pick<TieredCache, 'epoch' | 'health'>): string | null {
-  return cache.health().remote.configured ? cache.epoch : `process:${PROCESS}`;
+  if (cache.health().remote.configured) return cache.epoch;
+  const epoch = alone.get(cache) ?? `process:${randomUUID()}`;
+  alone.set(cache, epoch);
+  return epoch;
+}
+
+/** The same, as a position of its log says. */
+export function epochOfPosition(
+  cache: Pick<TieredCache, 'epoch' | 'health'>,
+  position: string | null,
+): string | null {
+  return position === null ? epochOf(cache) : position.slice(0, position.lastIndexOf('@'));
 }
 
 function relayCache(cache: TieredCache): RelayCache {
@@ -147,7 +190,7 @@ function relayCache(cache: TieredCache): RelayCache {
     name: cache.name,
     group: `${cache.name}/${cache.prefix}`,
     epoch: () => epochOf(cache),
-    invalidate: (selector) => cache.invalidate(selector),
+    invalidate: (selector, how) => cache.invalidate(selector, how),
   };
 }
 

@@ -1,9 +1,10 @@
 import type { DataSource, QueryRunner } from 'typeorm';
 import { type Clock, InvalidOptionsError, type InvalidationSelector, type TieredCache } from '#tiered-cache';
 import type { OutboxReport } from '../../features.js';
+import { DatabaseBus } from './database-bus.js';
 import type { GateLog } from '../invalidation-gate.js';
 import type { MarkRegistry } from '../mark-registry.js';
-import { describeFinding, epochOf, Outbox } from './outbox.js';
+import { describeFinding, epochOfPosition, Outbox } from './outbox.js';
 import type { ResolvedOutboxOptions } from './outbox.options.js';
 
 const RETRY_MS = 5_000;
@@ -16,6 +17,7 @@ export const WITHOUT_OUTBOX =
 export class Outboxes {
   private readonly open = new Map<DataSource, Outbox | { problem: string }>();
   private readonly timers = new Set<() => void>();
+  private detach: (() => void) | null = null;
   private stopped = false;
 
   constructor(
@@ -35,6 +37,7 @@ export class Outboxes {
       const outbox = await Outbox.open(dataSource, cache, marks, options, clock, log);
       this.open.set(dataSource, outbox);
       if (this.stopped) await outbox.stop();
+      else this.detach ??= this.follow();
     } catch (error) {
       this.open.delete(dataSource);
       if (error instanceof InvalidOptionsError || this.options.install === 'auto') throw error;
@@ -69,7 +72,7 @@ export class Outboxes {
     position: string | null,
   ): void {
     const outbox = this.open.get(queryRunner.dataSource);
-    const epoch = position === null ? epochOf(this.cache) : position.slice(0, position.lastIndexOf('@'));
+    const epoch = epochOfPosition(this.cache, position);
     if (outbox instanceof Outbox && epoch !== null) outbox.settle(xid, covered, epoch);
   }
 
@@ -106,9 +109,40 @@ export class Outboxes {
 
   async stop(): Promise<void> {
     this.stopped = true;
+    this.detach?.();
     for (const cancel of this.timers) cancel();
     const outboxes = [...this.open.values()].filter((one) => one instanceof Outbox);
     await Promise.all(outboxes.map((outbox) => outbox.stop()));
+  }
+
+  /** Does the outbox of this data source record every write that concerns the cache? */
+  records(dataSource: DataSource): boolean {
+    const outbox = this.open.get(dataSource);
+    return outbox instanceof Outbox && outbox.complete;
+  }
+
+  /** Gives the cache its second bus, and the relays word of the shared tier. */
+  private follow(): () => void {
+    const { cache } = this;
+    const onRemote = ({ state, circuit }: { state: string; circuit: string }): void => {
+      if (state !== 'ready' || circuit !== 'closed') return;
+      for (const outbox of this.open.values()) if (outbox instanceof Outbox) outbox.wake();
+    };
+    cache.on('remote', onRemote);
+    const end = cache.followSecondBus(new DatabaseBus(() => this.all()));
+    return () => {
+      end();
+      cache.off('remote', onRemote);
+    };
+  }
+
+  /** @throws when there is one that cannot tell of every write */
+  private all(): Outbox[] {
+    return [...this.open.values()].map((outbox) => {
+      if (!(outbox instanceof Outbox)) throw new Error(`an outbox is not open: ${outbox.problem}`);
+      if (!outbox.complete) throw new Error('the outbox does not see every write: see databaseWrites.unseen');
+      return outbox;
+    });
   }
 
   private later(dataSource: DataSource, problem: string): void {

@@ -1,7 +1,7 @@
 import { shortHash } from './identifiers.js';
 import type { OutboxNames } from './outbox-names.js';
 import { type OutboxRow, parseRow, type RawRow, rowColumns } from './outbox-row.js';
-import type { Sql } from './sql-runner.js';
+import { SERVER, type Sql } from './sql-runner.js';
 
 /** What a look at the outbox shows. */
 export interface RelayProgress {
@@ -11,6 +11,8 @@ export interface RelayProgress {
   readonly lagMs: number;
   /** Before this transaction everything is applied, and nothing new can appear. */
   readonly cursor: string;
+  /** Which server, since when. */
+  readonly server: string;
 }
 
 export const BACKLOG_LIMIT = 100_000;
@@ -66,20 +68,21 @@ export class RelayStore {
   }
 
   async progress(sql: Sql, consumer: string, cursor: string): Promise<RelayProgress> {
-    const [row] = await sql<{ backlog: number; lag: number; cursor: string }>(
+    const [row] = await sql<{ backlog: number; lag: number; cursor: string; server: string }>(
       `WITH open AS (
          SELECT o.xid, o.at FROM ${this.names.rows} o
-         WHERE o.xid >= $2::xid8
+         WHERE o.xid >= greatest($2::xid8, (SELECT c.floor FROM ${this.names.consumers} c WHERE c.consumer = $1))
            AND NOT EXISTS (SELECT FROM ${this.names.applied} a WHERE a.xid = o.xid AND a.id = o.id AND a.consumer = $1)
          ORDER BY o.xid, o.id LIMIT ${BACKLOG_LIMIT}
        )
        SELECT count(*)::int AS backlog,
          coalesce(greatest(0, extract(epoch FROM clock_timestamp() - min(at)) * 1000), 0)::float8 AS lag,
-         least((SELECT xid FROM open ORDER BY xid LIMIT 1), pg_snapshot_xmin(pg_current_snapshot()))::text AS cursor
+         least((SELECT xid FROM open ORDER BY xid LIMIT 1), pg_snapshot_xmin(pg_current_snapshot()))::text AS cursor,
+         ${SERVER} AS server
        FROM open`,
       [consumer, cursor],
     );
-    return { backlog: row?.backlog ?? 0, lagMs: row?.lag ?? 0, cursor: row?.cursor ?? cursor };
+    return { backlog: row!.backlog, lagMs: row!.lag, cursor: row!.cursor, server: row!.server };
   }
 
   /**
@@ -101,8 +104,34 @@ export class RelayStore {
     return before?.away ?? null;
   }
 
-  /** Deletes what is old and applied by all who still read. One node at a time. Answers whether there is more. */
-  async clean(sql: Sql, retentionMs: number): Promise<boolean> {
+  /** How many rows there are, at most so many. */
+  async count(sql: Sql, most: number): Promise<number> {
+    const [row] = await sql<{ count: number }>(
+      `SELECT count(*)::int AS count FROM (SELECT FROM ${this.names.rows} LIMIT $1) AS o`,
+      [most],
+    );
+    return row!.count;
+  }
+
+  /** A pg_snapshot as text. */
+  async snapshot(sql: Sql): Promise<string> {
+    const [row] = await sql<{ snapshot: string }>('SELECT pg_current_snapshot()::text AS snapshot');
+    return row!.snapshot;
+  }
+
+  /** All rows of transactions that were over then count as applied. @param snapshot as `snapshot` answers */
+  async skip(sql: Sql, consumer: string, snapshot: string): Promise<void> {
+    await sql(
+      `UPDATE ${this.names.consumers} c SET floor = greatest(c.floor, pg_snapshot_xmin($2::pg_snapshot)) WHERE c.consumer = $1`,
+      [consumer, snapshot],
+    );
+  }
+
+  /**
+   * Deletes what is old and applied by all who still read, and was visible at `snapshot`, some time ago: a transaction that
+   * was open for long leaves rows that look old and are new. One node at a time. Answers whether there is more.
+   */
+  async clean(sql: Sql, retentionMs: number, snapshot: string): Promise<boolean> {
     const { rows, applied, consumers, locks } = this.names;
     await sql('BEGIN');
     try {
@@ -113,14 +142,15 @@ export class RelayStore {
         ? await sql<{ count: number }>(
             `WITH old AS (
                SELECT o.xid, o.id FROM ${rows} o
-               WHERE o.at < clock_timestamp() - $1 * interval '1 millisecond' AND NOT EXISTS (
-                 SELECT FROM ${consumers} c WHERE c.seen >= clock_timestamp() - $1 * interval '1 millisecond' AND NOT EXISTS (
+               WHERE o.at < clock_timestamp() - $1 * interval '1 millisecond' AND pg_visible_in_snapshot(o.xid, $2::pg_snapshot)
+                 AND NOT EXISTS (
+                 SELECT FROM ${consumers} c WHERE c.seen >= clock_timestamp() - $1 * interval '1 millisecond' AND o.xid >= c.floor AND NOT EXISTS (
                    SELECT FROM ${applied} a WHERE a.xid = o.xid AND a.id = o.id AND a.consumer = c.consumer))
                ORDER BY o.xid, o.id LIMIT ${CLEAN_BATCH} FOR UPDATE OF o SKIP LOCKED
              ), gone AS (DELETE FROM ${rows} o USING old WHERE o.xid = old.xid AND o.id = old.id RETURNING o.xid, o.id),
              marks AS (DELETE FROM ${applied} a USING gone WHERE a.xid = gone.xid AND a.id = gone.id)
              SELECT count(*)::int AS count FROM gone`,
-            [retentionMs],
+            [retentionMs, snapshot],
           )
         : [];
       if (lock?.held) {

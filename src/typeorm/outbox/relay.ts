@@ -1,9 +1,9 @@
-import type { Clock, InvalidationResult, InvalidationSelector } from '#tiered-cache';
-import { batch, type Invalidation, isEmpty } from '../invalidation-batch.js';
+import type { Clock, InvalidateOptions, InvalidationResult, InvalidationSelector } from '#tiered-cache';
+import { isEmpty } from '../invalidation-batch.js';
 import type { GateLog } from '../invalidation-gate.js';
 import type { OutboxConnection } from './outbox-connection.js';
-import type { OutboxRow } from './outbox-row.js';
 import { consumerName, type RelayStore } from './relay-store.js';
+import type { RowsSelector } from './rows-selector.js';
 import type { Sql } from './sql-runner.js';
 
 /** The cache as the relay sees it. */
@@ -13,7 +13,7 @@ export interface RelayCache {
   epoch(): string | null;
   /** Nodes with the same group and epoch share their entries. */
   readonly group: string;
-  invalidate(selector: InvalidationSelector): Promise<InvalidationResult>;
+  invalidate(selector: InvalidationSelector, options: InvalidateOptions): Promise<InvalidationResult>;
 }
 
 /** Since the start of the application, and now. */
@@ -42,13 +42,18 @@ export interface RelayTimes {
 const SETTLE_MS = 100;
 const MOST_OWN = 10_000;
 /** Rows taken at once: one transaction, one invalidation. */
-const BATCH = 200;
+const BATCH = 500;
 /** The longest a round's invalidation is waited for. */
 const INVALIDATE_MS = 10_000;
 const CLEAN_MS = 30_000;
 /** Least time between two looks. */
 const BETWEEN_MS = 25;
 const LONGEST_PAUSE_MS = 10_000;
+/** Above so many rows a new data set is cleared, rather than told each of them. */
+const MANY = 10_000;
+/** How long, and how finely, it is remembered what was finished when. */
+const CHECKPOINTS_MS = 30_000;
+const CHECKPOINT_STEP_MS = 200;
 
 /**
  * Invalidates for whoever could not do it himself: programs that are no node, writes that no subscriber hears of, nodes
@@ -61,12 +66,17 @@ const LONGEST_PAUSE_MS = 10_000;
 export class OutboxRelay {
   readonly stats: RelayStats = { relayed: 0, own: 0, failed: 0, backlog: null, lagMs: null, problem: null };
   private consumer: string | null = null;
+  /** A first round is over for this consumer. */
+  private began = false;
   private cursor = '0';
   private running: Promise<void> | null = null;
   private again = false;
   private stopped = false;
   private failures = 0;
   private cleaned = -Infinity;
+  /** What was visible at the last cleaning but one: only that is cleaned up. */
+  private snapshot: string | null = null;
+  private checkpoints: { at: number; xid: string; server: string }[] = [];
   private cancel: (() => void) | null = null;
   private cancelSettle: (() => void) | null = null;
   private readonly own = new Map<string, { covered: InvalidationSelector; epoch: string }>();
@@ -74,8 +84,11 @@ export class OutboxRelay {
   constructor(
     private readonly cache: RelayCache,
     private readonly connection: Pick<OutboxConnection, 'sql' | 'drop'>,
-    private readonly store: Pick<RelayStore, 'claim' | 'progress' | 'seen' | 'clean'>,
-    private readonly meaning: (row: OutboxRow) => Invalidation[],
+    private readonly store: Pick<
+      RelayStore,
+      'claim' | 'progress' | 'seen' | 'skip' | 'count' | 'clean' | 'snapshot'
+    >,
+    private readonly meaning: Pick<RowsSelector, 'of'>,
     private readonly times: RelayTimes,
     private readonly clock: Clock,
     private readonly log: GateLog,
@@ -121,6 +134,17 @@ export class OutboxRelay {
     });
   }
 
+  /** A transaction before which, at that time (monotonic ms), the shared tier had been told everything. */
+  checkpoint(before: number): { xid: string; server: string } | null {
+    return this.checkpoints.findLast(({ at }) => at <= before) ?? null;
+  }
+
+  /** Who applies the rows for this data set, and before which transaction all are; null: it is not at it yet. */
+  frontier(epoch: string): { consumer: string; cursor: string } | null {
+    const consumer = consumerName(this.cache.group, epoch);
+    return consumer === this.consumer && this.began ? { consumer, cursor: this.cursor } : null;
+  }
+
   /** Resolves when nothing is under way any more. */
   async stop(): Promise<void> {
     this.stopped = true;
@@ -139,19 +163,21 @@ export class OutboxRelay {
 
   private async round(): Promise<void> {
     const epoch = this.cache.epoch();
-    if (epoch === null) {
-      this.stats.problem = 'the data set of the shared tier is not known (it is away, or not yet connected)';
-      return;
-    }
     try {
       const sql = await this.connection.sql();
+      if (epoch === null) {
+        // What waits meanwhile is worth knowing.
+        if (this.consumer !== null) await this.look(sql, this.consumer);
+        this.stats.problem =
+          'the data set of the shared tier is not known (it is away, or not yet connected)';
+        return;
+      }
       const consumer = await this.consume(sql, epoch);
-      if (consumer === null) return;
       await this.settleOwn(sql, consumer, epoch);
       while (!this.stopped && (await this.claim(sql, consumer, epoch)) === BATCH);
-      const { cursor, backlog, lagMs } = await this.store.progress(sql, consumer, this.cursor);
-      Object.assign(this.stats, { backlog, lagMs, problem: null });
-      this.cursor = cursor;
+      await this.look(sql, consumer);
+      this.began = true;
+      this.stats.problem = null;
       await this.clean(sql);
       if (this.failures === 0) return;
       this.failures = 0;
@@ -175,25 +201,56 @@ export class OutboxRelay {
     await this.connection.drop();
   }
 
-  /** Another data set than before: nothing is applied there yet. Null: try again later. */
-  private async consume(sql: Sql, epoch: string): Promise<string | null> {
+  /** What is not applied, and before which transaction everything is. */
+  private async look(sql: Sql, consumer: string): Promise<void> {
+    const { cursor, backlog, lagMs, server } = await this.store.progress(sql, consumer, this.cursor);
+    Object.assign(this.stats, { backlog, lagMs });
+    this.cursor = cursor;
+    const at = this.clock.monotonic();
+    const last = this.checkpoints.at(-1);
+    if (last !== undefined && at - last.at < CHECKPOINT_STEP_MS) return;
+    this.checkpoints = this.checkpoints.filter((one) => at - one.at < CHECKPOINTS_MS);
+    this.checkpoints.push({ at, xid: cursor, server });
+  }
+
+  /** Another data set than before: nothing is applied there yet. */
+  private async consume(sql: Sql, epoch: string): Promise<string> {
     const consumer = consumerName(this.cache.group, epoch);
     const away = await this.store.seen(sql, consumer);
     if (consumer === this.consumer) return consumer;
-    if (away !== null && away >= this.times.retentionMs) {
-      this.log.warn(
-        `nobody has relayed the outbox for ${Math.round(away / 1000)} s, longer than rows are kept: the cache is cleared`,
+    if (away !== null && away >= this.times.retentionMs)
+      await this.clearInstead(
+        sql,
+        consumer,
+        epoch,
+        `nobody has relayed the outbox for ${Math.round(away / 1000)} s, longer than rows are kept`,
       );
-      if (!(await this.invalidated({ all: true }, epoch))) throw new Error('clearing was not acknowledged');
-    }
+    else if (away === null && (await this.store.count(sql, MANY)) >= MANY)
+      await this.clearInstead(
+        sql,
+        consumer,
+        epoch,
+        `the data set is new, and there are more than ${MANY} rows`,
+      );
     this.cursor = '0';
+    this.checkpoints = [];
+    this.began = false;
     this.consumer = consumer;
     return consumer;
   }
 
+  /** Clears the cache in place of applying all rows that there are. */
+  private async clearInstead(sql: Sql, consumer: string, epoch: string, why: string): Promise<void> {
+    this.log.warn(`${why}: the cache is cleared`);
+    // Before clearing: what is committed later is not covered by it.
+    const until = await this.store.snapshot(sql);
+    if (!(await this.invalidated({ all: true }, epoch))) throw new Error('clearing was not acknowledged');
+    await this.store.skip(sql, consumer, until);
+  }
+
   private async claim(sql: Sql, consumer: string, epoch: string): Promise<number> {
     return this.store.claim(sql, { consumer, cursor: this.cursor, limit: BATCH }, async (rows) => {
-      if (!(await this.invalidated(this.selectorOf(rows), epoch)))
+      if (!(await this.invalidated(this.meaning.of(rows), epoch)))
         throw new Error('the shared tier did not acknowledge the invalidation');
       this.stats.relayed += rows.length;
       return rows;
@@ -208,23 +265,15 @@ export class OutboxRelay {
       await this.store.claim(sql, request, async (rows) => {
         const rest = rows.filter((row) => {
           const done = some.get(row.xid);
-          return done?.epoch !== epoch || !covers(done.covered, this.selectorOf([row]));
+          return done?.epoch !== epoch || !covers(done.covered, this.meaning.of([row]));
         });
-        if (!(await this.invalidated(this.selectorOf(rest), epoch)))
+        if (!(await this.invalidated(this.meaning.of(rest), epoch)))
           throw new Error('the shared tier did not acknowledge the invalidation');
         this.stats.own += rows.length - rest.length;
         this.stats.relayed += rest.length;
         return rows;
       });
     }
-  }
-
-  private selectorOf(rows: readonly OutboxRow[]): InvalidationSelector {
-    const selector = batch(rows.flatMap((row) => this.meaning(row)));
-    const changes = rows.flatMap(({ change }) =>
-      change?.cache === this.cache.name ? [change.selector] : [],
-    );
-    return changes.length === 0 ? selector : merge([selector, ...changes]);
   }
 
   /** Acknowledged, and by the data set asked about? */
@@ -238,13 +287,13 @@ export class OutboxRelay {
 
   private async attempt(selector: InvalidationSelector): Promise<InvalidationResult> {
     try {
-      return await this.cache.invalidate(selector);
+      return await this.cache.invalidate(selector, { recorded: true });
     } catch (error) {
       const closed = (error as { code?: unknown } | null)?.code === 'STRATA_CLOSED';
       if (closed || selector.all === true) throw error;
       // The tier's faults are no rejections, so the selector was refused, and would be for ever.
       this.log.error(`invalidation by the outbox refused, the cache is cleared: ${String(error)}`);
-      return this.cache.invalidate({ all: true });
+      return this.cache.invalidate({ all: true }, { recorded: true });
     }
   }
 
@@ -265,30 +314,14 @@ export class OutboxRelay {
   private async clean(sql: Sql): Promise<void> {
     const now = this.clock.monotonic();
     if (now - this.cleaned < Math.min(CLEAN_MS, this.times.retentionMs / 4)) return;
+    const visible = this.snapshot;
     // Full batches one after the other, but rows to relay come first.
-    if (!(await this.store.clean(sql, this.times.retentionMs))) this.cleaned = now;
-    else this.again = true;
+    if (visible !== null && (await this.store.clean(sql, this.times.retentionMs, visible))) this.again = true;
+    else {
+      this.cleaned = now;
+      this.snapshot = await this.store.snapshot(sql);
+    }
   }
-}
-
-/** The parts add up. Patterns, users and symbols too: what the application wrote is for the cache to judge. */
-function merge(all: readonly InvalidationSelector[]): InvalidationSelector {
-  const tags = all.flatMap(({ tags = [], user, symbol }) => [
-    ...tags,
-    ...(user === undefined ? [] : [`user:${user}`]),
-    ...(symbol === undefined ? [] : [`symbol:${symbol.toUpperCase()}`]),
-  ]);
-  const parts = {
-    keys: all.flatMap(({ keys = [] }) => keys),
-    tags: [...new Set(tags)],
-    namespaces: [...new Set(all.flatMap(({ namespaces = [] }) => namespaces))],
-    patterns: [...new Set(all.flatMap(({ patterns = [] }) => patterns))],
-  };
-  const merged: InvalidationSelector = Object.fromEntries(
-    Object.entries(parts).filter(([, list]) => list.length > 0),
-  );
-  if (all.some((one) => one.all === true)) merged.all = true;
-  return merged;
 }
 
 function covers(done: InvalidationSelector, wanted: InvalidationSelector): boolean {

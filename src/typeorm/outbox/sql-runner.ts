@@ -4,6 +4,9 @@ import { InvalidOptionsError } from '#tiered-cache';
 /** Runs a statement and answers its rows. */
 export type Sql = <Row>(statement: string, parameters?: readonly unknown[]) => Promise<Row[]>;
 
+/** Which server answers, since when, as SQL: after a failover or a restart it is another one. */
+export const SERVER = `concat_ws('/', inet_server_addr(), inet_server_port(), pg_postmaster_start_time(), current_database())`;
+
 export type OutboxHost = DataSource | QueryRunner;
 
 export function dataSourceOf(host: OutboxHost): DataSource {
