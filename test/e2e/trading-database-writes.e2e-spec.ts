@@ -187,3 +187,21 @@ describeWithServices('trading demo: every write to the database is noticed on th
     expect(ended).toEqual({ instruments: 0, 'instrument-lists': 0, accounts: 0, 'account-entries': 0 });
   });
 });
+
+describeWithServices('trading demo: two nodes without Redis', () => {
+  let fleet: Fleet;
+
+  beforeAll(async () => {
+    fleet = await startFleet(2, { REDIS_URL: '' });
+  });
+  afterAll(() => fleet?.close());
+
+  it('hear of each other through the database', async () => {
+    const name = async (node: number) =>
+      (await fleet.node(node).get('/instruments/AAPL').expect(200)).body.name;
+    await Promise.all([name(1), name(2)]);
+    await fleet.node(1).patch('/instruments/AAPL').send({ name: 'Apple without Redis' }).expect(200);
+    expect(await name(1)).toBe('Apple without Redis');
+    expect(await within(BOUND_MS, async () => (await name(2)) === 'Apple without Redis')).toBe(true);
+  });
+});
