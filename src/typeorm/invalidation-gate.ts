@@ -1,5 +1,6 @@
 import type { Clock, Fence, InvalidationSelector, TieredCache } from '#tiered-cache';
 import { isEmpty } from './invalidation-batch.js';
+import { outsideTransaction } from './transactions/ambient-context.js';
 
 /** What a gate needs of a logger. */
 export interface GateLog {
@@ -69,7 +70,7 @@ export class InvalidationGate {
     onAcknowledged?: (position: string | null) => void,
   ): Promise<void> {
     try {
-      const { acknowledged, position } = await by.invalidate(selector);
+      const { acknowledged, position } = await outsideTransaction(() => by.invalidate(selector));
       // The cache keeps it, bypasses the entries here, sends it again, and logs it.
       if (acknowledged) onAcknowledged?.(position);
       else this.counts.unacknowledged += 1;
