@@ -27,6 +27,8 @@ import type {
 } from './options.js';
 import type { Ttl } from './duration.js';
 import type { EntryKey } from './remote/remote-tier.js';
+import { askingLoad, dependOnNode } from './tracking/made-of-entries.js';
+import { trackedLoads } from './tracking/tracked-context.js';
 
 /** The read and write paths that all namespaces of a cache share. */
 export interface CachePaths {
@@ -64,6 +66,7 @@ export class CacheNamespace<T = unknown> {
     const now = this.core.clock.monotonic();
     const node = this.core.l1.get(this.keys.key(id));
     if (node === undefined || now >= node.expiresAt || !this.serves(node, now)) return undefined;
+    if (trackedLoads !== 0) dependOnNode(this.core, this.keys.key(id), node, false);
     return node.delivery.take() as T;
   }
 
@@ -274,12 +277,14 @@ export class CacheNamespace<T = unknown> {
 
   private hit(id: string, node: L1Node, startedAt: number): Promise<T> {
     this.core.recorder.l1Hit(this.ns.counters, startedAt);
+    if (trackedLoads !== 0) dependOnNode(this.core, this.keys.key(id), node, false);
     if (this.core.events.readsWatched) this.emitRead(id, 'l1-hit', startedAt);
     return (node.delivery.promise ?? Promise.resolve(node.delivery.take())) as Promise<T>;
   }
 
   private stale(id: string, node: L1Node, startedAt: number): Promise<T> {
     this.ns.counters.staleServed++;
+    if (trackedLoads !== 0) dependOnNode(this.core, this.keys.key(id), node, true);
     if (this.core.events.readsWatched) this.emitRead(id, 'stale', startedAt);
     return (node.delivery.promise ?? Promise.resolve(node.delivery.take())) as Promise<T>;
   }
@@ -352,6 +357,7 @@ export class CacheNamespace<T = unknown> {
       mode,
       newerThan: -Infinity,
       strict: this.strict(options),
+      outer: trackedLoads === 0 ? null : askingLoad(this.core, key),
     };
   }
 
@@ -377,6 +383,7 @@ export class CacheNamespace<T = unknown> {
       const node = this.core.l1.get(key);
       if (node !== undefined && now < node.expiresAt && this.serves(node, now) && !node.delivery.isError) {
         this.core.recorder.l1Hit(this.ns.counters, now);
+        if (trackedLoads !== 0) dependOnNode(this.core, key, node, false);
         if (now >= node.slideAt) slideNode(this.core, this.ns, key, node);
         values.set(id, node.delivery.take() as T);
       } else missing.set(id, key);

@@ -13,6 +13,7 @@ export type StrataErrorCode =
   | 'STRATA_ENTRY_TOO_LARGE'
   | 'STRATA_LOADER_TIMEOUT'
   | 'STRATA_REENTRANT_LOAD'
+  | 'STRATA_UNTRACKED_READ'
   | 'STRATA_CLOSED'
   | 'STRATA_REMOTE_UNAVAILABLE'
   | 'STRATA_REMOTE_PROTOCOL'
@@ -103,6 +104,13 @@ export class ReentrantLoadError extends StrataError {
       namespace,
       id,
     });
+  }
+}
+
+/** What a tracked loader has read is not wholly known: the value is returned, not stored (docs/tracking.md). */
+export class UntrackedReadError extends StrataError {
+  constructor(why: string) {
+    super('STRATA_UNTRACKED_READ', `A tracked load is not stored: ${why}.`, { why });
   }
 }
 

@@ -1,10 +1,6 @@
 /** The only door of the engine: tiered, coherent caching without a framework. */
 export { TieredCache } from './tiered-cache.js';
-export {
-  type AmbientTransaction,
-  type DeferredSender,
-  useAmbient,
-} from './ambient.js';
+export { type AmbientTransaction, type DeferredSender, useAmbient } from './ambient.js';
 export type { CacheHealth } from './cache-health.js';
 export { CacheNamespace } from './cache-namespace.js';
 export type { BusHealth } from './coherence/bus-follower.js';
@@ -28,6 +24,7 @@ export {
   type StrataErrorCode,
   UnknownNamespaceError,
   UnserialisableValueError,
+  UntrackedReadError,
 } from './errors.js';
 export type { Exclusive, ExclusiveOptions } from './exclusive.js';
 export { hashParts } from './keys/hash-parts.js';
@@ -66,3 +63,5 @@ export type {
   TierStats,
   WindowStats,
 } from './telemetry/stats.js';
+export { dependsOn } from './tracking/depends-on.js';
+export type { TrackedReads } from './tracking/tracked-load.js';

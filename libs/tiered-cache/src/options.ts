@@ -118,6 +118,11 @@ export interface GetOrSetOptions<T = unknown> extends SetOptions<T> {
    * since before the load: that first load is returned but not stored. Prefer `tags`.
    */
   tagsOf?: (value: T) => readonly string[];
+  /**
+   * The entities that TypeORM loads while the loader runs, and the tables that it searches, tag the entry (docs/tracking.md;
+   * needs CacheTypeOrmModule). What cannot be tracked is returned, not stored, and counted in `notStored`.
+   */
+  track?: boolean;
   /** Decides on the loaded value; false: returned, not stored. */
   storeIf?: (value: T) => boolean;
   /** Ignore what is stored, load and store anew. */

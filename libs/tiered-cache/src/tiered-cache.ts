@@ -42,6 +42,8 @@ import { type CircuitName, GuardedRemote } from './resilience/guarded-remote.js'
 import { CacheEventBus, type CacheEventName, type CacheListener } from './telemetry/events.js';
 import { Recorder } from './telemetry/recorder.js';
 import type { CacheStats } from './telemetry/stats.js';
+import { currentLoad, trackedLoads } from './tracking/tracked-context.js';
+import type { TrackedReads } from './tracking/tracked-load.js';
 
 const SWEEP_MS = 1_000;
 const CLOSE_WAIT_MS = 5_000;
@@ -363,6 +365,12 @@ export class TieredCache {
   async exclusive<R>(name: string, options: ExclusiveOptions, fn: () => Promise<R>): Promise<Exclusive<R>> {
     this.assertOpen();
     return runExclusively(this.core, this.heldLocks, name, options, fn);
+  }
+
+  /** For those who see what a tracked loader of this cache reads: the one that the current context belongs to. */
+  get trackedLoad(): TrackedReads | null {
+    const load = trackedLoads === 0 ? null : currentLoad();
+    return load?.core === this.core ? load : null;
   }
 
   stats(): CacheStats {

@@ -1,6 +1,7 @@
 import { type CacheCore, remoteLost } from '../cache-core.js';
 import { isKeyCharacter } from '../keys/escape.js';
 import { globMatcher } from '../keys/glob.js';
+import { PATTERNS_TAG } from '../keys/key-tag.js';
 import { tagsUnchanged } from '../memory/node.js';
 import type { InvalidationResult, InvalidationSelector } from '../options.js';
 import type { EntryKey, LogPosition, LogRecord } from '../remote/remote-tier.js';
@@ -169,7 +170,9 @@ export class Invalidator {
         const found = keys.filter((key) => !key.startsWith('#') && matches(key));
         if (found.length > 0) await remote.run((tier) => tier.invalidate({ keys: found, tags: [] }));
       }
-    const positions = await remote.run((tier) => tier.invalidate({ keys: [], tags: [], pattern }));
+    const positions = await remote.run((tier) =>
+      tier.invalidate({ keys: [], tags: [PATTERNS_TAG], pattern }),
+    );
     this.core.ownRecords.add(positions);
     return positions;
   }
@@ -202,6 +205,7 @@ export class Invalidator {
     for (const key of change.keys) {
       core.l1.delete(key);
       core.markers.touchKey(key);
+      core.tags.touchKey(key);
     }
     for (const tag of change.tags) core.tags.touch(tag);
     if (change.pattern !== undefined) {
@@ -209,6 +213,7 @@ export class Invalidator {
       for (const [key, node] of core.l1.entries())
         if (matches(key) || !tagsUnchanged(node)) core.l1.delete(key);
       core.markers.touchMatching(matches);
+      core.tags.touch(PATTERNS_TAG);
     }
     if (core.events.watched('invalidation'))
       core.events.emit('invalidation', {

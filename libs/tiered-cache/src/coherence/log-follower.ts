@@ -125,6 +125,18 @@ export class LogFollower {
     return records.every((record) => isOwn(record) || this.remote.tier.reached(cursor, record));
   }
 
+  /**
+   * Has everything up to `at`, where the log ended when somebody looked, been applied here? Waits for one poll where it
+   * has not. False where records were or may have been missed meanwhile.
+   */
+  async hasApplied(at: LogCursor): Promise<boolean> {
+    const { losses } = this;
+    // Beyond `at` is not enough without a poll: a log that was lost and begun anew by a clock set back ends before.
+    if (this.cursor !== at && !(await this.confirm())) return false;
+    const { cursor } = this;
+    return this.losses === losses && cursor !== null && this.remote.tier.reached(cursor, at);
+  }
+
   /** Namespace tags that are not believed for want of somebody who vouched for them. */
   quarantined(): string[] {
     if (this.epoch === null) return [];

@@ -1,4 +1,5 @@
 import { globMatcher } from '../keys/glob.js';
+import { keyOfTag } from '../keys/key-tag.js';
 import type { EntryKey } from '../remote/remote-tier.js';
 
 /** What has to reach the shared tier still. */
@@ -69,7 +70,10 @@ export class PendingInvalidations {
   }
 
   hasTag(tag: string): boolean {
-    return this.counts.tags.size > 0 && this.counts.tags.has(tag);
+    if (this.counts.tags.size > 0 && this.counts.tags.has(tag)) return true;
+    if (this.size === 0) return false;
+    const key = keyOfTag(tag);
+    return key !== null && this.hasKey(key);
   }
 
   /** All that is due now, and a function that strikes it off: what was added again meanwhile stays. */

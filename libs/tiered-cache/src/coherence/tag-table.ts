@@ -1,4 +1,6 @@
 import { LRUCache } from 'lru-cache';
+import { keyOfTag, keyTag } from '../keys/key-tag.js';
+import type { EntryKey } from '../remote/remote-tier.js';
 
 /** What this process knows of one tag. Entries and markers keep a reference, so a check is one comparison. */
 export interface TagState {
@@ -25,6 +27,8 @@ export class TagTable {
   /** Newest touch among the states that were forgotten for want of room. */
   private forgottenTouch = 0;
   private clearing = false;
+  /** Some entry was made of another one. */
+  private followsKeys = false;
 
   constructor(maxTags = 100_000) {
     this.states = new LRUCache<string, TagState>({
@@ -38,6 +42,7 @@ export class TagTable {
     if (state === undefined) {
       state = { tag, version: 0, nonce: null, learntAt: 0, touchedAt: this.forgottenTouch };
       this.states.set(tag, state);
+      this.followsKeys ||= keyOfTag(tag) !== null;
     }
     return state;
   }
@@ -49,6 +54,11 @@ export class TagTable {
     state.nonce = null;
     state.touchedAt = ++this.sequence;
     this.epoch++;
+  }
+
+  /** A key was invalidated: entries that were made of it carry its tag. */
+  touchKey(key: EntryKey): void {
+    if (this.followsKeys && this.states.has(keyTag(key))) this.touch(keyTag(key));
   }
 
   /** Remembers a NONCE answer, only if nothing touched the tag since the question was sent (`versionWhenSent`). */

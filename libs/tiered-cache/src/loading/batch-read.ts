@@ -10,10 +10,13 @@ import { Flight, type FlightTable } from './flights.js';
 import { judge } from './judge.js';
 import { checkCallOptions, pick } from './lifetime.js';
 import { store } from './load-and-store.js';
-import { type ReadRequest, tagsOfRequest } from './read-request.js';
+import { hasLateTags, type ReadRequest, tagsOfRequest } from './read-request.js';
 import type { ReadThrough } from './read-through.js';
 import { slideStored } from './retime.js';
 import { runLoader } from './run-loader.js';
+import { askingLoad, dependOnFlight } from '../tracking/made-of-entries.js';
+import { trackedLoads } from '../tracking/tracked-context.js';
+import { TrackedLoad } from '../tracking/tracked-load.js';
 
 interface Wanted {
   id: string;
@@ -58,6 +61,7 @@ export class BatchRead {
         mode,
         newerThan: -Infinity,
         strict,
+        outer: trackedLoads === 0 ? null : askingLoad(this.core, key),
       };
       if (this.single.joins(request)) {
         const joined = this.single.read(request).then((value) => void values.set(id, value));
@@ -66,8 +70,8 @@ export class BatchRead {
         elsewhere.push(joined);
         continue;
       }
-      const lateTags = options?.tagsOf !== undefined;
-      const flight = new Flight(this.core, key, tags, 0, this.core.clock.monotonic(), lateTags);
+      const late = hasLateTags(options);
+      const flight = new Flight(this.core, key, tags, 0, this.core.clock.monotonic(), late);
       this.flights.start(flight);
       mine.push({ id, request, flight, lease: null });
     }
@@ -87,6 +91,7 @@ export class BatchRead {
     const open = new Set(mine);
     const settle = (wanted: Wanted, delivery: Delivery, outcome: 'l2-hit' | 'miss') => {
       wanted.flight.finish(delivery, outcome);
+      if (wanted.request.outer !== null) dependOnFlight(wanted.request.outer, wanted.flight);
       open.delete(wanted);
       this.flights.end(wanted.flight);
       values.set(wanted.id, delivery.take());
@@ -108,30 +113,33 @@ export class BatchRead {
         const keys = missing.map(({ flight }) => flight.key);
         const load = () => this.single.whileCalling(keys, () => loader(missing.map(({ id }) => id)));
         const id = `(${missing.length} ids)`;
-        const { value: loaded, loadMs } = await runLoader(this.core, {
-          ns,
-          id,
-          loader: load,
-          stale: undefined,
-          hardTimeoutMs,
-        });
-        await Promise.all(
-          missing.map(async (wanted) => {
-            const { request, flight, lease } = wanted;
-            settle(
-              wanted,
-              await store(
-                this.core,
-                request,
-                flight.marker,
-                { value: loaded.get(wanted.id), loadMs },
-                flight.tags,
-                lease,
-              ),
-              'miss',
-            );
-          }),
-        );
+        // One load: every entry of it depends on all that it reads.
+        const tracked = options?.track === true ? new TrackedLoad(this.core, ns, keys[0]!) : null;
+        try {
+          const { value: loaded, loadMs } = await runLoader(this.core, {
+            ns,
+            id,
+            loader: load,
+            stale: undefined,
+            hardTimeoutMs,
+            tracked,
+          });
+          await Promise.all(
+            missing.map(async (wanted) => {
+              const { request, flight, lease } = wanted;
+              flight.tracked = tracked;
+              const value = { value: loaded.get(wanted.id), loadMs };
+              const { core } = this;
+              settle(
+                wanted,
+                await store(core, request, flight.marker, value, flight.tags, lease, tracked),
+                'miss',
+              );
+            }),
+          );
+        } finally {
+          tracked?.close();
+        }
       }
       return waiting;
     } catch (error) {

@@ -12,6 +12,8 @@ import { type StoredEntry, judge } from './judge.js';
 import { checkCallOptions, lifetimeOf } from './lifetime.js';
 import { type PreparedEntry, prepareEntry, remainingLife, storedForm } from './prepare-entry.js';
 import { tagsOfRequest } from './read-request.js';
+import { askingLoad } from '../tracking/made-of-entries.js';
+import { trackedLoads } from '../tracking/tracked-context.js';
 import { liveNode, retime, slideStored } from './retime.js';
 
 interface Fillable {
@@ -50,6 +52,7 @@ export class EntryOps {
   ): Promise<Map<EntryKey, StoredEntry>> {
     const { core } = this;
     const found = new Map<EntryKey, StoredEntry>();
+    const outer = trackedLoads === 0 ? null : keys.map((key) => askingLoad(core, key))[0]!;
     const asked = keys.filter((key) => !core.pending.hasKey(key));
     if (!ns.settings.l2 || core.remote === null || !core.remote.usable || asked.length === 0) return found;
     const startedAt = core.clock.monotonic();
@@ -64,6 +67,7 @@ export class EntryOps {
         const verdict = await judge(core, ns, strict, markers[i]!, raw);
         if (verdict.kind !== 'hit') continue;
         found.set(asked[i]!, verdict.entry);
+        outer?.foundEntry(markers[i]!, true);
         promote(core, ns, asked[i]!, markers[i]!, verdict.entry);
       }
       core.recorder.l2Latency.record(core.clock.monotonic() - startedAt);

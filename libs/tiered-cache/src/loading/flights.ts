@@ -1,6 +1,7 @@
 import { type CacheCore, validUntil } from '../cache-core.js';
 import type { Marker } from '../coherence/markers.js';
 import type { EntryKey } from '../remote/remote-tier.js';
+import type { TrackedLoad } from '../tracking/tracked-load.js';
 import type { Delivery } from './delivery.js';
 
 /** Where a flight's value came from; decides what its readers are counted as. */
@@ -17,6 +18,8 @@ export class Flight {
   readonly first: Marker;
   /** Opened anew for each question to the shared tier; decides whether the answer may enter L1. */
   marker: Marker;
+  /** What its loader reads is collected here. */
+  tracked: TrackedLoad | null = null;
   /** Where the tag table stood at the start: which tags a value will have is unknown while `tagsOf` has not seen it. */
   private readonly tagEpoch: number;
   private resolve!: (delivery: Delivery) => void;

@@ -1,5 +1,5 @@
 import { types } from 'node:util';
-import { InvalidTtlError } from '../errors.js';
+import { InvalidOptionsError, InvalidTtlError } from '../errors.js';
 import { type Duration, durationMs, MAX_TTL_MS, ttlMs } from '../duration.js';
 import type { GetOrSetOptions, SetOptions } from '../options.js';
 import { MAX_TIMEOUT_MS, type ResolvedNamespace } from '../resolve-options.js';
@@ -29,6 +29,8 @@ export function checkCallOptions(options: GetOrSetOptions<never> | SetOptions<ne
       throw new InvalidTtlError(options.expiresAt, 'is not a date');
   }
   const more = options as GetOrSetOptions<never>;
+  if (more.track !== undefined && typeof more.track !== 'boolean')
+    throw new InvalidOptionsError('track', more.track, 'true or false');
   for (const [name, least, most] of SPANS) {
     const value = more[name];
     if (value === undefined) continue;

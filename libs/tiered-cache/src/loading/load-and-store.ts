@@ -3,7 +3,7 @@ import type { Marker } from '../coherence/markers.js';
 import { captureVector } from '../coherence/vectors.js';
 import { admit, admissionOf } from './admit.js';
 import { type Lease, releaseLease } from './ask-shared.js';
-import { EntryTooLargeError, RemoteUnavailableError } from '../errors.js';
+import { RemoteUnavailableError, UnserialisableValueError } from '../errors.js';
 import { Delivery } from './delivery.js';
 import type { Flight } from './flights.js';
 import { judge } from './judge.js';
@@ -19,6 +19,7 @@ import {
 } from './prepare-entry.js';
 import { checkedTags, type ReadRequest, type Stale } from './read-request.js';
 import { runLoader } from './run-loader.js';
+import { TrackedLoad } from '../tracking/tracked-load.js';
 
 interface LateTag {
   tag: string;
@@ -40,10 +41,13 @@ export async function loadAndStore(
   const { ns, key } = request;
   const { marker } = flight;
   const cancelSoftTimeout = startSoftTimeout(core, flight, request, stale);
+  if (request.options?.track === true) flight.tracked = new TrackedLoad(core, ns, key);
+  const { tracked } = flight;
   let loaded: { value: unknown; loadMs: number };
   try {
-    loaded = await callLoader(core, request, stale);
+    loaded = await callLoader(core, request, stale, tracked);
   } catch (error) {
+    tracked?.close();
     if (lease !== null) void releaseLease(core, key, lease.token);
     const graced = stale !== null && core.clock.now() < stale.graceUntil;
     const delivery = !graced ? null : stale.intact() ? stale.delivery : await storedStill(core, request);
@@ -57,7 +61,11 @@ export async function loadAndStore(
   } finally {
     cancelSoftTimeout?.();
   }
-  flight.finish(await store(core, request, marker, loaded, flight.tags, lease), 'miss');
+  try {
+    flight.finish(await store(core, request, marker, loaded, flight.tags, lease, tracked), 'miss');
+  } finally {
+    tracked?.close();
+  }
 }
 
 /**
@@ -87,6 +95,7 @@ export async function store(
   loaded: { value: unknown; loadMs: number },
   tags: readonly string[],
   lease: Lease | null,
+  tracked: TrackedLoad | null = null,
 ): Promise<Delivery> {
   const { ns, key } = request;
   const { value, loadMs } = loaded;
@@ -94,7 +103,13 @@ export async function store(
   try {
     const entry = makeEntry(core, request, value, loadMs);
     if (entry === null) return unstored(core, ns, value);
-    const late = lateTags(core, request, marker, value, tags);
+    const read = tracked === null ? [] : await trackedTags(tracked, marker, lease !== null);
+    if (read === null) {
+      ns.counters.fillsRejected++;
+      return entry.delivery;
+    }
+    const found = lateTags(core, request, marker, value, tags);
+    const late = found === null || read.length === 0 ? found : [...found, ...withoutKnown(read, tags, found)];
     const may = mayFill(core, request, marker, tags);
     if (!may) ns.counters.fillsRejected++;
     if (late !== null && may) {
@@ -109,10 +124,21 @@ export async function store(
     ns.counters.notStored++;
     if (core.events.watched('not-stored'))
       core.events.emit('not-stored', { namespace: ns.settings.name, id: request.id, error });
-    return error instanceof EntryTooLargeError ? unstored(core, ns, value) : Delivery.same(value);
+    return error instanceof UnserialisableValueError ? Delivery.same(value) : unstored(core, ns, value);
   } finally {
     if (lease !== null && !filled) void releaseLease(core, key, lease.token);
   }
+}
+
+/** What the loader was seen to read; null: it cannot be proved unchanged since. @throws UntrackedReadError */
+async function trackedTags(tracked: TrackedLoad, marker: Marker, shared: boolean): Promise<LateTag[] | null> {
+  const read = await tracked.vector(shared);
+  return read !== null && tracked.handOver(marker) ? read : null;
+}
+
+function withoutKnown(read: LateTag[], known: readonly string[], late: readonly LateTag[]): LateTag[] {
+  const there = new Set([...known, ...late.map(({ tag }) => tag)]);
+  return read.filter(({ tag }) => !there.has(tag));
 }
 
 /**
@@ -134,10 +160,11 @@ function callLoader(
   core: CacheCore,
   request: ReadRequest,
   stale: Stale | null,
+  tracked: TrackedLoad | null,
 ): Promise<{ value: unknown; loadMs: number }> {
   const { ns, id, loader, options } = request;
   const hardTimeoutMs = pick(options?.hardTimeout, ns.settings.hardTimeoutMs);
-  return runLoader(core, { ns, id, loader, stale: stale?.delivery.take(), hardTimeoutMs });
+  return runLoader(core, { ns, id, loader, stale: stale?.delivery.take(), hardTimeoutMs, tracked });
 }
 
 function startSoftTimeout(

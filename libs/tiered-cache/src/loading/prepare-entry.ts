@@ -2,7 +2,7 @@ import type { CacheCore, NamespaceCore } from '../cache-core.js';
 import { encodeEntry } from '../codec/wire-header.js';
 import type { Encoded } from '../codec/codecs.js';
 import { estimateBytes } from '../codec/estimate-size.js';
-import { EntryTooLargeError, UnserialisableValueError } from '../errors.js';
+import { EntryTooLargeError, UnserialisableValueError, UntrackedReadError } from '../errors.js';
 import { parseEntryKey } from '../keys/entry-key.js';
 import type { EntryKey } from '../remote/remote-tier.js';
 import { Delivery } from './delivery.js';
@@ -96,7 +96,11 @@ export function nodeBytes(key: EntryKey, payloadBytes: number): number {
 
 /** True for errors that say "return it, do not store it". */
 export function isNotStorable(error: unknown): boolean {
-  return error instanceof UnserialisableValueError || error instanceof EntryTooLargeError;
+  return (
+    error instanceof UnserialisableValueError ||
+    error instanceof EntryTooLargeError ||
+    error instanceof UntrackedReadError
+  );
 }
 
 function isPrimitive(value: unknown): boolean {

@@ -3,6 +3,7 @@ import { validateTag } from '../keys/entry-key.js';
 import { InvalidTagError } from '../errors.js';
 import type { GetOrSetOptions, Loader } from '../options.js';
 import type { EntryKey } from '../remote/remote-tier.js';
+import type { TrackedLoad } from '../tracking/tracked-load.js';
 import type { Delivery } from './delivery.js';
 import { pick } from './lifetime.js';
 
@@ -21,6 +22,8 @@ export interface ReadRequest {
   newerThan: number;
   /** Nothing known locally counts: a strict namespace, or a `minPosition` that has not been applied here yet. */
   strict: boolean;
+  /** The tracked load that asks, which then depends on this entry. */
+  outer: TrackedLoad | null;
 }
 
 /** A stale value in hand, and until when (wall clock ms) it may be served for which reason. */
@@ -46,6 +49,11 @@ export function staleFrom(
     swrUntil: until(pick(options?.staleWhileRevalidate, ns.settings.swrMs)),
     intact,
   };
+}
+
+/** Does the loaded value, or the loading of it, decide on more tags? */
+export function hasLateTags(options: GetOrSetOptions<never> | undefined): boolean {
+  return options?.tagsOf !== undefined || options?.track === true;
 }
 
 /** The tags of an entry that are known before its load; the namespace's own comes first. @throws InvalidTagError */

@@ -7,9 +7,10 @@ import type { StoredEntry } from './judge.js';
 import { checkCallOptions, pick } from './lifetime.js';
 import { Flight, type FlightOutcome, type FlightTable } from './flights.js';
 import { loadAndStore } from './load-and-store.js';
-import { type ReadRequest, type Stale, staleFrom, tagsOfRequest } from './read-request.js';
+import { hasLateTags, type ReadRequest, type Stale, staleFrom, tagsOfRequest } from './read-request.js';
 import { slideStored } from './retime.js';
 import { runLoader } from './run-loader.js';
+import { dependOnFlight } from '../tracking/made-of-entries.js';
 
 /** A joined load that outlives its lease is taken over, twice at most; each time is waited for twice as long. */
 const MAX_TAKEOVERS = 2;
@@ -96,6 +97,7 @@ export class ReadThrough {
     try {
       const delivery = await flight.promise;
       this.count(request, flight.outcome, startedAt);
+      if (request.outer !== null) dependOnFlight(request.outer, flight);
       return delivery.take();
     } catch (error) {
       counters.misses++;
@@ -203,8 +205,8 @@ export class ReadThrough {
   private launch(request: ReadRequest, staleNode: L1Node | undefined, depth: number): Flight {
     const { core } = this;
     const tags = tagsOfRequest(request.ns, request.options?.tags);
-    const lateTags = request.options?.tagsOf !== undefined;
-    const flight = new Flight(core, request.key, tags, depth, core.clock.monotonic(), lateTags);
+    const late = hasLateTags(request.options);
+    const flight = new Flight(core, request.key, tags, depth, core.clock.monotonic(), late);
     this.flights.start(flight);
     let stale: Stale | null = null;
     if (staleNode !== undefined) {

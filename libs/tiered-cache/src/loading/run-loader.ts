@@ -1,6 +1,8 @@
 import type { CacheCore, NamespaceCore } from '../cache-core.js';
 import { LoaderTimeoutError } from '../errors.js';
 import type { Loader } from '../options.js';
+import { untracked } from '../tracking/tracked-context.js';
+import type { TrackedLoad } from '../tracking/tracked-load.js';
 
 export interface LoadRequest<T> {
   ns: NamespaceCore;
@@ -8,6 +10,11 @@ export interface LoadRequest<T> {
   loader: Loader<T>;
   stale: T | undefined;
   hardTimeoutMs: number | null;
+  /**
+   * Where what it reads is collected. Null: nowhere, since a tracked load that asks for this entry depends on the entry.
+   * Absent: what it reads is read by whoever calls it.
+   */
+  tracked?: TrackedLoad | null;
 }
 
 /**
@@ -19,16 +26,20 @@ export async function runLoader<T>(
   core: CacheCore,
   request: LoadRequest<T>,
 ): Promise<{ value: T; loadMs: number }> {
-  const { ns, id, loader, stale, hardTimeoutMs } = request;
+  const { ns, id, loader, stale, hardTimeoutMs, tracked } = request;
   const startedAt = core.clock.monotonic();
   const abort = new AbortController();
+  const call = (fn: () => Promise<T> | T): Promise<T> | T => {
+    if (tracked === undefined) return fn();
+    return tracked === null ? untracked(fn) : tracked.run(fn);
+  };
   ns.counters.sourceLoads++;
   core.loads.add(abort);
   let cancelTimer: (() => void) | undefined;
   try {
     // `new Promise` rather than an await, so that a loader that throws synchronously is caught as well.
     const loaded = new Promise<T>((resolve) =>
-      resolve(loader({ namespace: ns.settings.name, id, signal: abort.signal, stale })),
+      resolve(call(() => loader({ namespace: ns.settings.name, id, signal: abort.signal, stale }))),
     );
     const value =
       hardTimeoutMs === null
@@ -47,6 +58,7 @@ export async function runLoader<T>(
     throw error;
   } finally {
     cancelTimer?.();
+    tracked?.leave();
     core.loads.delete(abort);
     core.recorder.sourceLatency.record(core.clock.monotonic() - startedAt);
   }

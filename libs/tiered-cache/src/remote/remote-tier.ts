@@ -9,6 +9,8 @@ export interface RemoteTier {
   /** What it is, for health and logs: 'redis', 'in-process'. */
   readonly kind: string;
   readonly state: RemoteState;
+  /** A BUMP and its record are one step, so that `noncesAt` can say what its answer has seen. False on a cluster. */
+  readonly atomicLog: boolean;
 
   /** Connects in the background; never throws because the other side is away, and keeps trying. */
   start(listener: RemoteListener): void;
@@ -51,6 +53,11 @@ export interface RemoteTier {
 
   /** NONCE: each tag's current nonce, created where absent (the winner's is answered), in order. */
   nonces(tags: readonly string[]): Promise<string[]>;
+  /**
+   * As `nonces`, with the end of the log in the same step: who has applied the log up to `at` knows of every BUMP that
+   * came before these nonces. `at` is null where BUMP and record are two steps, and where there is no log yet.
+   */
+  noncesAt(tags: readonly string[]): Promise<NoncesAt>;
 
   /**
    * INVALIDATE and BUMP in one: deletes values and leases of `keys`, gives every tag a new nonce, and appends to the
@@ -73,7 +80,7 @@ export interface RemoteTier {
    * known locally is then worthless. `tags`: namespaces to be looked up among the marks (see `vouch`).
    */
   poll(from: LogCursor | null, tags: readonly string[]): Promise<LogPage>;
-  /** Has who stands at `cursor` seen the record at `position`? */
+  /** Has who stands at `cursor` seen the record at `position`, or where another cursor stands? */
   reached(cursor: LogCursor, position: LogPosition): boolean;
   /**
    * Makes namespaces trustworthy on a data set that nobody has vouched for, since it may be older than what it replaced
@@ -91,7 +98,7 @@ export const FINGERPRINT_BYTES = 32;
 
 /** `namespace:id`, already escaped; the adapter adds the prefix, hash tag and suffixes. */
 export type EntryKey = string;
-/** Where one record stands: opaque, without ',' or '@'; compared only by `reached`. */
+/** Where one record stands (a cursor is one, too, for `reached`): opaque, without ',' or '@'; compared only by `reached`. */
 export type LogPosition = string;
 /** How far somebody has read: opaque. */
 export type LogCursor = string;
@@ -112,6 +119,11 @@ export interface RemoteDescription {
   connections: { name: string; state: string }[];
   /** Figures of INFO, in its own names where it has them. */
   server?: Record<string, string | number>;
+}
+
+export interface NoncesAt {
+  nonces: string[];
+  at: LogCursor | null;
 }
 
 export interface AcquireRequest {

@@ -3,7 +3,10 @@ import type { RemoteTier } from '../remote-tier.js';
 
 /** What travels between a tier and the hub; 'wake' is the one message that the hub sends by itself. */
 export type HubCommand =
-  | Exclude<keyof RemoteTier, 'kind' | 'state' | 'start' | 'stop' | 'getMany' | 'acquireMany' | 'fillMany'>
+  | Exclude<
+      keyof RemoteTier,
+      'kind' | 'state' | 'atomicLog' | 'start' | 'stop' | 'getMany' | 'acquireMany' | 'fillMany' | 'noncesAt'
+    >
   | 'wake';
 
 /** One message on its way, in the hands of a test: it arrives when `arrive` is called, and is lost if it never is. */

@@ -1,4 +1,5 @@
 import type { Clock } from '../../clock.js';
+import { keyTag } from '../../keys/key-tag.js';
 import type {
   Acquired,
   AcquireRequest,
@@ -100,6 +101,11 @@ export class HubStore {
     return this.append({ keys: [key], tags: [] });
   }
 
+  /** Where the newest record stands. */
+  get end(): LogPosition | null {
+    return this.log.at(-1)?.position ?? null;
+  }
+
   nonces(tags: readonly string[]): string[] {
     return tags.map((tag) => {
       let nonce = this.nonceOf.get(tag);
@@ -112,13 +118,14 @@ export class HubStore {
     for (const [i, key] of keys.entries()) {
       this.values.delete(key);
       this.leases.delete(key);
+      this.nonceOf.delete(keyTag(key));
       if (fenceId !== undefined) this.unfence(key, fenceId);
       const token = hold?.tokens[i];
       const now = this.clock.monotonic();
       if (hold !== undefined && token && !this.fenced(key, now))
         this.leases.set(key, { held: token, until: now + hold.leaseMs });
     }
-    for (const tag of tags) this.nonceOf.set(tag, this.unique());
+    for (const tag of tags) this.nonceOf.delete(tag);
     return this.append({ keys: [...new Set(keys)], tags: [...new Set(tags)], pattern });
   }
 

@@ -8,6 +8,7 @@ import type {
   LogCursor,
   LogPage,
   LogPosition,
+  NoncesAt,
   RemoteDescription,
   RemoteListener,
   RemoteState,
@@ -29,6 +30,7 @@ export function createInProcessTier(hub: InProcessHub, options: InProcessTierOpt
 
 class InProcessTier implements RemoteTier, HubLink {
   readonly kind = 'in-process';
+  readonly atomicLog = true;
   readonly tier = this;
   private current: RemoteState = 'idle';
   private listener: RemoteListener | undefined;
@@ -106,6 +108,10 @@ class InProcessTier implements RemoteTier, HubLink {
 
   nonces(tags: readonly string[]): Promise<string[]> {
     return this.send('nonces', (store) => store.nonces(tags));
+  }
+
+  noncesAt(tags: readonly string[]): Promise<NoncesAt> {
+    return this.send('nonces', (store) => ({ nonces: store.nonces(tags), at: store.end }));
   }
 
   invalidate(change: Invalidation): Promise<readonly LogPosition[]> {

@@ -1,4 +1,5 @@
 import { escapeTag } from '../../keys/entry-key.js';
+import { keyOfTag } from '../../keys/key-tag.js';
 import type { EntryKey } from '../remote-tier.js';
 
 /** Values `:v`, leases `:l`, fences `:f` (docs/protocol.md); tag nonces `:n`. */
@@ -25,8 +26,15 @@ export class RedisKeys {
     return [this.entry(key, 'v'), this.entry(key, 'l'), this.entry(key, 'f')];
   }
 
+  /** That of an entry's own tag stands beside the entry, so that one script can end both. */
   nonce(tag: string): string {
+    const key = keyOfTag(tag);
+    if (key !== null) return this.nonceOfEntry(key);
     return `${this.head}#tag:${escapeTag(tag)}}:n`;
+  }
+
+  nonceOfEntry(key: EntryKey): string {
+    return `${this.head}${key}}:n`;
   }
 
   /** Channel that says that something was appended; used on a cluster. */

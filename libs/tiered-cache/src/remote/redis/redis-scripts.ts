@@ -89,8 +89,9 @@ return append(KEYS[2], ARGV[4], ARGV[5], '', '')
 `;
 
 /**
- * Seconds that a nonce outlives its last question or invalidation: tags that nobody uses any more do not pile up. One
- * that ends earlier than its entries makes them misses (absence never permits), so it may be any length.
+ * Seconds that a nonce outlives its last question: tags that nobody uses any more do not pile up. One that ends earlier
+ * than its entries makes them misses (absence never permits), so it may be any length. For the same reason a BUMP deletes
+ * it: who asks next makes another one, and a write costs no memory for tags that no entry carries.
  */
 export const NONCE_TTL_S = 30 * 86_400;
 
@@ -111,23 +112,44 @@ return answer
 `;
 
 /**
- * KEYS: log, then per key value, lease and fences, then one nonce per tag.
+ * NONCE with the end of the log in the same step. KEYS: log, then the nonces. ARGV: a fresh one for each. Returns the
+ * newest record's id and its predecessor's ('' and '' without a log), then the nonces. Slots: standalone only.
+ */
+const NONCE_AT = `
+local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
+local answer = { last and last[1] or '', '' }
+if last then
+  for i = 1, #last[2], 2 do if last[2][i] == 'p' then answer[2] = last[2][i + 1] end end
+end
+for i = 2, #KEYS do
+  local nonce = redis.call('GET', KEYS[i])
+  if nonce then
+    redis.call('EXPIRE', KEYS[i], ${NONCE_TTL_S})
+  else
+    nonce = ARGV[i - 1]
+    redis.call('SET', KEYS[i], nonce, 'EX', ${NONCE_TTL_S})
+  end
+  answer[i + 1] = nonce
+end
+return answer
+`;
+
+/**
+ * KEYS: log, then per key value, lease, fences and the nonce of its own tag, then one nonce per tag.
  * ARGV: log length, number of keys, fence id or '', the record's keys, tags and pattern, lease ms, then a token per key
- * ('' leaves no lease; nor does the fence of somebody else), then a fresh nonce per tag.
+ * ('' leaves no lease; nor does the fence of somebody else).
  * Returns the record's id. Slots: standalone only.
  */
 const INVALIDATE = `${FENCED}${APPEND}
 local at = 1
 for i = 1, tonumber(ARGV[2]) do
   local lease, fences = KEYS[at + 2], KEYS[at + 3]
-  redis.call('DEL', KEYS[at + 1], lease)
+  redis.call('DEL', KEYS[at + 1], lease, KEYS[at + 4])
   if ARGV[3] ~= '' then redis.call('ZREM', fences, ARGV[3]) end
-  at = at + 3
+  at = at + 4
   if ARGV[7 + i] ~= '' and not fenced(fences) then redis.call('SET', lease, ARGV[7 + i], 'PX', ARGV[7]) end
 end
-for i = at + 1, #KEYS do
-  redis.call('SET', KEYS[i], ARGV[7 + ARGV[2] + i - at], 'EX', ${NONCE_TTL_S})
-end
+for i = at + 1, #KEYS do redis.call('DEL', KEYS[i]) end
 return append(KEYS[1], ARGV[1], ARGV[4], ARGV[5], ARGV[6])
 `;
 
@@ -144,7 +166,7 @@ return append(KEYS[1], ARGV[1], ARGV[4], '', '')
 `;
 
 /**
- * KEYS: marks, log, then a nonce per tag. ARGV: epoch, log length, tags, then a fresh nonce per tag.
+ * KEYS: marks, log, then a nonce per tag. ARGV: epoch, log length, tags.
  * Returns 1 vouched for, 0 another data set. The marks are a hash of tags with the epoch vouched for. Slots: standalone only.
  */
 const VOUCH = `${APPEND}
@@ -154,7 +176,7 @@ local tags = cjson.decode(ARGV[3])
 local bumped = {}
 for i, tag in ipairs(tags) do
   if redis.call('HGET', KEYS[1], tag) ~= ARGV[1] then
-    redis.call('SET', KEYS[2 + i], ARGV[3 + i], 'EX', ${NONCE_TTL_S})
+    redis.call('DEL', KEYS[2 + i])
     redis.call('HSET', KEYS[1], tag, ARGV[1])
     bumped[#bumped + 1] = tag
   end
@@ -171,11 +193,11 @@ return append(KEYS[1], ARGV[1], '', '', '')
 `;
 
 /**
- * INVALIDATE of one entry, where the log is elsewhere (cluster). KEYS: value, lease, fences. ARGV: fence id or '', token
+ * INVALIDATE of one entry, where the log is elsewhere (cluster). KEYS: value, lease, fences, nonce of its tag. ARGV: fence id or '', token
  * ('' leaves no lease), lease ms. Returns 1. Slot: the entry's.
  */
 const DROP = `${FENCED}
-redis.call('DEL', KEYS[1], KEYS[2])
+redis.call('DEL', KEYS[1], KEYS[2], KEYS[4])
 if ARGV[1] ~= '' then redis.call('ZREM', KEYS[3], ARGV[1]) end
 if ARGV[2] ~= '' and not fenced(KEYS[3]) then redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3]) end
 return 1
@@ -222,6 +244,7 @@ export const SCRIPTS = {
   strataRelease: RELEASE,
   strataReplace: REPLACE,
   strataNonce: NONCE,
+  strataNonceAt: NONCE_AT,
   strataInvalidate: INVALIDATE,
   strataFence: FENCE,
   strataOpen: OPEN,

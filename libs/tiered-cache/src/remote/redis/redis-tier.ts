@@ -8,6 +8,7 @@ import type {
   LogCursor,
   LogPage,
   LogPosition,
+  NoncesAt,
   RemoteDescription,
   RemoteListener,
   RemoteState,
@@ -31,7 +32,14 @@ import { RedisConnection } from './redis-connection.js';
 import { unavailable, withoutCommand } from './redis-errors.js';
 import { pickInfo } from './redis-info.js';
 import { RedisKeys } from './redis-keys.js';
-import { compareIds, encodeNames, NoMasterError, readPlace, RedisLogReader } from './redis-log.js';
+import {
+  compareIds,
+  encodeNames,
+  NoMasterError,
+  readPlace,
+  RedisLogReader,
+  writePlace,
+} from './redis-log.js';
 import { type RedisTierOptions, type ResolvedRedisOptions, resolveRedisOptions } from './redis-options.js';
 import { runScript, runScripts, type ScriptCall, type ScriptName } from './redis-scripts.js';
 import { BLOCK_MS, RedisWaker } from './redis-waker.js';
@@ -49,6 +57,7 @@ export function createRedisTier(options: RedisTierOptions): RemoteTier {
 
 class RedisTier implements RemoteTier {
   readonly kind = 'redis';
+  readonly atomicLog = true;
   private current: RemoteState = 'idle';
   private reason: string | undefined;
   private listener: RemoteListener | undefined;
@@ -181,6 +190,20 @@ class RedisTier implements RemoteTier {
     return nonces;
   }
 
+  /** In several scripts the last one's place covers them all. */
+  async noncesAt(tags: readonly string[]): Promise<NoncesAt> {
+    const nonces: string[] = [];
+    let at: LogCursor | null = null;
+    for (const part of chunks(tags, CHUNK)) {
+      const keys = [this.keys.log(), ...part.map((tag) => this.keys.nonce(tag))];
+      const answer = (await this.script('strataNonceAt', { keys, args: part.map(freshNonce) })) as Buffer[];
+      const [id, prev, ...found] = answer.map(String);
+      for (const nonce of found) nonces.push(nonce);
+      at = id ? writePlace({ id, prev }) : null;
+    }
+    return { nonces, at };
+  }
+
   /** Many keys and tags go in several scripts, one record each; the last one carries the pattern. */
   async invalidate({ keys, tags, pattern, fenceId = '', hold }: Invalidation): Promise<LogPosition[]> {
     const items = [
@@ -195,7 +218,7 @@ class RedisTier implements RemoteTier {
       const answer = await this.script('strataInvalidate', {
         keys: [
           this.keys.log(),
-          ...partKeys.flatMap((key) => this.keys.entryKeys(key)),
+          ...partKeys.flatMap((key) => [...this.keys.entryKeys(key), this.keys.nonceOfEntry(key)]),
           ...partTags.map((tag) => this.keys.nonce(tag)),
         ],
         args: [
@@ -207,7 +230,6 @@ class RedisTier implements RemoteTier {
           i === parts.length - 1 ? (pattern ?? '') : '',
           px(hold?.leaseMs ?? 1),
           ...part.flatMap(({ key, token }) => (key === undefined ? [] : [token])),
-          ...partTags.map(freshNonce),
         ],
       });
       positions.push(String(answer));
@@ -234,13 +256,13 @@ class RedisTier implements RemoteTier {
   }
 
   reached(cursor: LogCursor, position: LogPosition): boolean {
-    return compareIds(readPlace(cursor).id, position) >= 0;
+    return compareIds(readPlace(cursor).id, readPlace(position).id) >= 0;
   }
 
   async vouch(epoch: string, tags: readonly string[]): Promise<boolean> {
     const answer = await this.script('strataVouch', {
       keys: [this.keys.marks(), this.keys.log(), ...tags.map((tag) => this.keys.nonce(tag))],
-      args: [epoch, this.options.logMaxLength, encodeNames(tags), ...tags.map(freshNonce)],
+      args: [epoch, this.options.logMaxLength, encodeNames(tags)],
     });
     return answer === 1;
   }

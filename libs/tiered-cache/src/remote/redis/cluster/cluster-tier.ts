@@ -8,6 +8,7 @@ import type {
   LogCursor,
   LogPage,
   LogPosition,
+  NoncesAt,
   RemoteDescription,
   RemoteListener,
   RemoteState,
@@ -20,7 +21,6 @@ import { withoutCommand } from '../redis-errors.js';
 import { RedisKeys } from '../redis-keys.js';
 import { encodeNames } from '../redis-log.js';
 import type { RedisTierOptions } from '../redis-options.js';
-import { NONCE_TTL_S } from '../redis-scripts.js';
 import { TickBatch } from '../tick-batch.js';
 import { ClusterCommands, plain, script, type SlotCommand } from './cluster-commands.js';
 import { summedInfo } from './cluster-info.js';
@@ -52,6 +52,7 @@ export function createClusterTier(options: RedisTierOptions): RemoteTier {
 
 class ClusterTier implements RemoteTier {
   readonly kind = 'redis-cluster';
+  readonly atomicLog = false;
   private current: RemoteState = 'idle';
   private reason: string | undefined;
   private listener: RemoteListener | undefined;
@@ -180,6 +181,11 @@ class ClusterTier implements RemoteTier {
     return answers.map(([nonce]) => String(nonce));
   }
 
+  /** A nonce may have changed whose record is still to come. */
+  async noncesAt(tags: readonly string[]): Promise<NoncesAt> {
+    return { nonces: await this.nonces(tags), at: null };
+  }
+
   /** Two round trips: the entries and tags, then the log; many names go in several records. */
   async invalidate(change: Invalidation): Promise<LogPosition[]> {
     const { pattern, fenceId = '', hold } = change;
@@ -273,7 +279,7 @@ class ClusterTier implements RemoteTier {
   }
 
   private bump(tag: string): SlotCommand {
-    return plain('SET', this.keys.nonce(tag), freshNonce(), 'EX', NONCE_TTL_S);
+    return plain('DEL', this.keys.nonce(tag));
   }
 
   /** The pattern goes with the last one. */

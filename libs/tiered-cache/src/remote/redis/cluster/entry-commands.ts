@@ -15,9 +15,11 @@ export function drop(
   leaseMs: string,
 ): SlotCommand {
   const [value, lease, fences] = keys.entryKeys(key) as [string, string, string];
-  return script('strataDrop', { keys: [value, lease, fences], args: [fenceId, token, leaseMs] }, [
+  const nonce = keys.nonceOfEntry(key);
+  return script('strataDrop', { keys: [value, lease, fences, nonce], args: [fenceId, token, leaseMs] }, [
     plain('DEL', lease),
     plain('DEL', value),
+    plain('DEL', nonce),
     ...(fenceId === '' ? [] : [plain('ZREM', fences, fenceId)]),
   ]);
 }
