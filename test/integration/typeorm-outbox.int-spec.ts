@@ -6,7 +6,10 @@ import { CachedEntity } from '../../src/typeorm/cached-entity.decorator.js';
 import { MarkRegistry } from '../../src/typeorm/mark-registry.js';
 import { installOutbox } from '../../src/typeorm/outbox/install.js';
 import { Outbox } from '../../src/typeorm/outbox/outbox.js';
+import { outboxNames } from '../../src/typeorm/outbox/outbox-names.js';
 import { type OutboxOptions, resolveOutboxOptions } from '../../src/typeorm/outbox/outbox.options.js';
+import { RelayStore } from '../../src/typeorm/outbox/relay-store.js';
+import type { Sql } from '../../src/typeorm/outbox/sql-runner.js';
 import { describeWithPostgres, freshDatabase } from '../support/services.js';
 import { ENTITIES, RecordingCache, seed, words } from './typeorm.fixture.js';
 
@@ -37,6 +40,9 @@ class OutboxCache extends RecordingCache {
     return { remote: { configured: true, state: 'ready' } };
   }
 }
+
+/** Ten minutes are over in 0.6 s. */
+const HURRIED = { ...systemClock, monotonic: () => systemClock.monotonic() * 1_000 };
 
 const quiet = { warn: () => {}, error: () => {} };
 
@@ -74,7 +80,12 @@ describeWithPostgres('the outbox', () => {
     await Promise.all(open.splice(0).map((outbox) => outbox.stop()));
   });
 
-  async function node(cache: OutboxCache, options: OutboxOptions = {}, on = dataSource): Promise<Outbox> {
+  async function node(
+    cache: OutboxCache,
+    options: OutboxOptions = {},
+    on = dataSource,
+    clock = systemClock,
+  ): Promise<Outbox> {
     const marks = new MarkRegistry('default', () => {});
     marks.add(on);
     const outbox = await Outbox.open(
@@ -82,7 +93,7 @@ describeWithPostgres('the outbox', () => {
       cache as unknown as TieredCache,
       marks,
       resolveOutboxOptions({ relayInterval: 50, writerLead: 200, ...options }),
-      systemClock,
+      clock,
       quiet,
     );
     open.push(outbox);
@@ -367,19 +378,61 @@ describeWithPostgres('the outbox', () => {
     await stranger.query(`UPDATE strata_outbox SET at = now() - interval '1 hour'`);
     // Alive, and behind.
     await stranger.query(`INSERT INTO strata_outbox_consumers VALUES ('slow@e1', now())`);
-    const cache = new OutboxCache();
-    const first = await node(cache);
+    const first = await node(new OutboxCache(), {}, dataSource, HURRIED);
     await drained();
     await until(() => first.state().backlog === 0);
+    // A row of nobody's concern says when it has been cleaned up.
+    await stranger.query(`INSERT INTO strata_outbox_applied VALUES ('1', 1, 'nobody')`);
+    await until(async () => (await count('strata_outbox_applied')) === 1);
     expect(await count('strata_outbox')).toBe(1);
     await stranger.query(
       `UPDATE strata_outbox_consumers SET seen = now() - interval '1 hour' WHERE consumer = 'slow@e1'`,
     );
     await first.stop();
-    await node(new OutboxCache());
+    await node(new OutboxCache(), {}, dataSource, HURRIED);
     await until(
       async () => (await count('strata_outbox')) === 0 && (await count('strata_outbox_applied')) === 0,
     );
+  });
+
+  it('a row that looks old but was committed just now is not cleaned up before others can have seen it', async () => {
+    const sql: Sql = async (statement, parameters) =>
+      (await stranger.query(statement, parameters as unknown[])).rows;
+    const store = new RelayStore(outboxNames({ schema: 'public', name: 'strata_outbox' }), 0);
+    const late = await dataSource.createQueryRunner();
+    await late.startTransaction();
+    await late.query(`UPDATE instrument SET volume = 5 WHERE id = 1`);
+    await late.query(`UPDATE strata_outbox SET at = now() - interval '1 hour'`);
+    const before = await store.snapshot(sql);
+    await late.commitTransaction();
+    await late.release();
+    await store.clean(sql, 60_000, before);
+    expect(await count('strata_outbox')).toBe(1);
+    await store.clean(sql, 60_000, await store.snapshot(sql));
+    expect(await count('strata_outbox')).toBe(0);
+  });
+
+  it('a new data set is cleared where many rows are kept, and told only what comes then', async () => {
+    await stranger.query(
+      `INSERT INTO strata_outbox (source, op) SELECT 'public.note', 'T' FROM generate_series(1, 10000)`,
+    );
+    const cache = new OutboxCache();
+    const outbox = await node(cache);
+    await until(() => outbox.state().backlog === 0);
+    expect(told(cache)).toEqual(['*']);
+    expect(await count('strata_outbox_applied')).toBe(0);
+    await stranger.query(`UPDATE instrument SET volume = 5 WHERE id = 1`);
+    await until(() => cache.calls.length > 0);
+    expect(told(cache)).toEqual(AAPL);
+    // The other nodes of the fleet know of it.
+    const second = new OutboxCache();
+    const other = await node(second);
+    await until(() => other.state().backlog === 0);
+    expect(second.calls).toEqual([]);
+    // For whoever else reads they stay, but not for this fleet.
+    await stranger.query(`UPDATE strata_outbox SET at = now() - interval '1 hour'`);
+    await node(second, {}, dataSource, HURRIED);
+    await until(async () => (await count('strata_outbox')) === 0, 10_000);
   });
 
   it('clears the cache when nobody has read for longer than rows are kept', async () => {

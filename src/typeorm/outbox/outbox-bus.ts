@@ -1,7 +1,7 @@
 import type { InvalidationSelector } from '#tiered-cache';
 import type { BusStore, Seen } from './bus-store.js';
 import type { OutboxConnection } from './outbox-connection.js';
-import type { OutboxRelay } from './relay.js';
+import { type OutboxRelay, unseenFor } from './relay.js';
 import type { RowsSelector } from './rows-selector.js';
 
 export interface OutboxPage {
@@ -41,7 +41,7 @@ export class OutboxBus {
     const cursor = JSON.stringify({ snapshot, server, at });
     const moved = since !== null && since.server !== server;
     // Rows may have been cleaned up before they were seen here.
-    const slept = since !== null && at - since.at >= this.retentionMs / 2;
+    const slept = since !== null && at - since.at >= unseenFor(this.retentionMs);
     if (rows === null || moved || slept) return { change: null, cursor, lost: true };
     return { change: rows.length === 0 ? null : this.meaning.of(rows), cursor, lost: false };
   }

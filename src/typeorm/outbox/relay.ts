@@ -16,6 +16,11 @@ export interface RelayCache {
   invalidate(selector: InvalidationSelector, options: InvalidateOptions): Promise<InvalidationResult>;
 }
 
+/** So long a row is visible at least before it is cleaned up; who looks less often may miss some. Milliseconds. */
+export function unseenFor(retentionMs: number): number {
+  return retentionMs / 4;
+}
+
 /** Since the start of the application, and now. */
 export interface RelayStats {
   /** Rows applied by this node. */
@@ -45,7 +50,6 @@ const MOST_OWN = 10_000;
 const BATCH = 500;
 /** The longest a round's invalidation is waited for. */
 const INVALIDATE_MS = 10_000;
-const CLEAN_MS = 30_000;
 /** Least time between two looks. */
 const BETWEEN_MS = 25;
 const LONGEST_PAUSE_MS = 10_000;
@@ -236,6 +240,8 @@ export class OutboxRelay {
     this.checkpoints = [];
     this.began = false;
     this.consumer = consumer;
+    // From where on rows are to be applied.
+    await this.look(sql, consumer);
     return consumer;
   }
 
@@ -313,7 +319,7 @@ export class OutboxRelay {
 
   private async clean(sql: Sql): Promise<void> {
     const now = this.clock.monotonic();
-    if (now - this.cleaned < Math.min(CLEAN_MS, this.times.retentionMs / 4)) return;
+    if (now - this.cleaned < unseenFor(this.times.retentionMs)) return;
     const visible = this.snapshot;
     // Full batches one after the other, but rows to relay come first.
     if (visible !== null && (await this.store.clean(sql, this.times.retentionMs, visible))) this.again = true;
