@@ -24,6 +24,11 @@ export interface CacheTypeOrmOptions {
    * raw SQL, other programs, crashes. PostgreSQL only. Default false.
    */
   outbox?: OutboxOptions | false;
+  /**
+   * Makes `dataSource.transaction` and `manager.transaction` do what `runInTransaction` does. Default false: following
+   * contexts costs every await of the process while a transaction is open (docs/transactions.md).
+   */
+  wrapTransactions?: boolean;
 }
 
 export interface ResolvedTypeOrmOptions {
@@ -34,6 +39,7 @@ export interface ResolvedTypeOrmOptions {
   fence: FenceTimes | null;
   /** Null: none. */
   outbox: ResolvedOutboxOptions | null;
+  wrapTransactions: boolean;
 }
 
 export const TYPEORM_DEFAULTS = {
@@ -42,11 +48,12 @@ export const TYPEORM_DEFAULTS = {
   maxDelayMs: 50,
   fence: { for: '10s', within: 50 } as { for: Duration; within: Duration },
   outbox: false as OutboxOptions | false,
+  wrapTransactions: false,
 };
 
 /** @throws InvalidOptionsError naming the option. */
 export function resolveTypeOrmOptions(options: CacheTypeOrmOptions): ResolvedTypeOrmOptions {
-  const { cache, dataSources, maxDelayMs, fence, outbox } = {
+  const { cache, dataSources, maxDelayMs, fence, outbox, wrapTransactions } = {
     ...TYPEORM_DEFAULTS,
     ...withoutUndefined(options),
   };
@@ -56,12 +63,15 @@ export function resolveTypeOrmOptions(options: CacheTypeOrmOptions): ResolvedTyp
     throw wrong('dataSources', dataSources, "a list of data source names, such as ['default']");
   if (typeof maxDelayMs !== 'number' || !(maxDelayMs >= 0 && maxDelayMs <= 60_000))
     throw wrong('maxDelayMs', maxDelayMs, 'milliseconds, 0 to 60000');
+  if (typeof wrapTransactions !== 'boolean')
+    throw wrong('wrapTransactions', wrapTransactions, 'true or false');
   return {
     cache,
     dataSources: [...new Set(dataSources as readonly string[])],
     maxDelayMs,
     fence: resolveFence(fence, maxDelayMs),
     outbox: outbox === false ? null : resolveOutboxOptions(outbox),
+    wrapTransactions,
   };
 }
 
