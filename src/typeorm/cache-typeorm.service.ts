@@ -16,6 +16,8 @@ import { InvalidationGate } from './invalidation-gate.js';
 import { MarkRegistry } from './mark-registry.js';
 import { Outboxes, WITHOUT_OUTBOX } from './outbox/outboxes.js';
 import { registerEntities } from './register-entities.js';
+import { runInTransaction, setMaxDelay } from './transactions/run-in-transaction.js';
+import { wrapTransactions } from './transactions/take-part.js';
 
 /** Counted since the application's start. */
 export type CacheTypeOrmStats = WriteCounts;
@@ -25,6 +27,8 @@ interface Attached {
   readonly cache: TieredCache;
   readonly dataSource: DataSource;
   readonly subscriber: CacheSubscriber;
+  /** Takes back what `wrapTransactions` did. */
+  readonly unwrap: (() => void) | undefined;
 }
 
 // Which caches a data source already has a subscriber for, whichever module asked.
@@ -101,7 +105,8 @@ export class CacheTypeOrmService
 
   async onApplicationShutdown(): Promise<void> {
     await this.outboxes?.stop();
-    for (const { dataSource, subscriber } of this.attached.splice(0)) {
+    for (const { dataSource, subscriber, unwrap } of this.attached.splice(0)) {
+      unwrap?.();
       remove(dataSource.subscribers, subscriber);
       const all = attachedTo.get(dataSource) ?? [];
       attachedTo.set(
@@ -125,9 +130,11 @@ export class CacheTypeOrmService
     const all = attachedTo.get(dataSource) ?? [];
     let one = all.find((other) => other.cache === cache);
     if (!one) {
+      setMaxDelay(dataSource, this.options.maxDelayMs);
       one = {
         cache,
         dataSource,
+        unwrap: this.options.wrapTransactions ? wrapTransactions(dataSource, runInTransaction) : undefined,
         subscriber: new CacheSubscriber(
           this.marks,
           gate,
