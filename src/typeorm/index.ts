@@ -16,3 +16,5 @@ export { checkOutbox, type OutboxFinding } from './outbox/check.js';
 export { outboxMigration } from './outbox/migration.js';
 export { runOutboxCli } from './outbox/cli.js';
 export { writeInvalidation } from './outbox/write-invalidation.js';
+export { outsideTransaction } from './transactions/ambient-context.js';
+export { runInTransaction } from './transactions/run-in-transaction.js';
