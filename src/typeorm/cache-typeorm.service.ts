@@ -16,8 +16,7 @@ import { InvalidationGate } from './invalidation-gate.js';
 import { MarkRegistry } from './mark-registry.js';
 import { Outboxes, WITHOUT_OUTBOX } from './outbox/outboxes.js';
 import { registerEntities } from './register-entities.js';
-import { runInTransaction, setMaxDelay } from './transactions/run-in-transaction.js';
-import { wrapTransactions } from './transactions/take-part.js';
+import { followTransactions, setMaxDelay } from './transactions/run-in-transaction.js';
 
 /** Counted since the application's start. */
 export type CacheTypeOrmStats = WriteCounts;
@@ -134,7 +133,7 @@ export class CacheTypeOrmService
       one = {
         cache,
         dataSource,
-        unwrap: this.options.wrapTransactions ? wrapTransactions(dataSource, runInTransaction) : undefined,
+        unwrap: this.options.wrapTransactions ? followTransactions(dataSource) : undefined,
         subscriber: new CacheSubscriber(
           this.marks,
           gate,
