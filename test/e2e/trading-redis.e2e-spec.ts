@@ -51,10 +51,14 @@ describeWithServices('trading demo: Redis goes away and comes back', () => {
     expect(await within(10_000, async () => (await health()) === 'up')).toBe(true);
     expect((await http().get('/instruments/AAPL').expect(200)).body.name).toBe('Without Redis');
     const loads = async () => (await http().get('/admin/cache/metrics').expect(200)).body.sourceLoads;
-    await http().get('/instruments/AMZN').expect(200);
-    const before = await loads();
-    await http().get('/instruments/amzn').expect(200);
-    expect(await loads()).toBe(before);
+    // What the outbox holds is applied to the new data set first, and may end an entry once more.
+    const hits = async () => {
+      await http().get('/instruments/AMZN').expect(200);
+      const before = await loads();
+      await http().get('/instruments/amzn').expect(200);
+      return (await loads()) === before;
+    };
+    expect(await within(2_000, hits)).toBe(true);
   });
 });
 
