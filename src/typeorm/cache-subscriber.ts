@@ -11,17 +11,33 @@ import type {
   TransactionRollbackEvent,
   UpdateEvent,
 } from 'typeorm';
-import type { Clock } from '#tiered-cache';
+import type { Clock, InvalidationSelector } from '#tiered-cache';
 import type { CommitFences } from './commit-fences.js';
-import { batch, type Invalidation, unknownRow } from './invalidation-batch.js';
+import { batch, type Invalidation, isEmpty, unknownRow } from './invalidation-batch.js';
 import type { GateLog, InvalidationGate } from './invalidation-gate.js';
 import type { MarkRegistry } from './mark-registry.js';
 import type { Outboxes } from './outbox/outboxes.js';
-import { statementOf } from './statement.js';
+import { answerOf, commandTag, isPostgres, type QueryAnswer } from './query-answer.js';
+import { type Statement, statementOf } from './statement.js';
+import { StatementTables } from './statement-tables.js';
 import { TransactionWrites } from './transaction-writes.js';
 
 /** How often transactions without an end are looked for, milliseconds. */
 const SWEEP_MS = 100;
+/**
+ * When what may or may not have been committed is invalidated again, milliseconds: the server may have been at it still.
+ * An outbox makes that needless.
+ */
+const AGAIN_MS = [1_000, 10_000];
+/** How long an event that explains a statement may take; then the outbox is looked at. */
+const LOOK_MS = 20;
+/** Transactions that were prepared (two-phase commit) and are not ended yet; of more, only the outbox hears. */
+const MAX_PREPARED = 1_000;
+
+/** What a subscriber asks of the outboxes. */
+export type OutboxPort = Pick<Outboxes, 'transactionOf' | 'settle'> & {
+  look?(queryRunner: QueryRunner): void;
+};
 
 /**
  * Listens to the writes of one data source and, when they are committed, has the cache forget what they made wrong.
@@ -46,6 +62,12 @@ export class CacheSubscriber implements EntitySubscriberInterface {
     QueryRunner,
     { writes: Invalidation[]; sent: Promise<void> }
   >();
+  private readonly tables: StatementTables;
+  private readonly prepared = new Map<string, Invalidation[]>();
+  private readonly positions = new WeakMap<QueryRunner, string>();
+  private readonly again = new Set<() => void>();
+  private readonly unheard = new Set<QueryRunner>();
+  private cancelLook: (() => void) | undefined;
   private cancelSweep: (() => void) | undefined;
 
   constructor(
@@ -56,8 +78,22 @@ export class CacheSubscriber implements EntitySubscriberInterface {
     /** Null: none are raised. */
     private readonly fences: CommitFences | null = null,
     /** Null: no triggers are relayed. */
-    private readonly outboxes: Pick<Outboxes, 'transactionOf' | 'settle'> | null = null,
-  ) {}
+    private outboxes: OutboxPort | null = null,
+    private readonly againMs: readonly number[] = AGAIN_MS,
+  ) {
+    this.tables = new StatementTables(marks);
+  }
+
+  /** Where the log stands after the last invalidation for this query runner; null if the cache has not acknowledged it. */
+  positionOf(queryRunner: QueryRunner): string | null {
+    return this.positions.get(queryRunner) ?? null;
+  }
+
+  /** From now on with these outboxes, unless it has some. */
+  relayedBy(outboxes: OutboxPort): boolean {
+    this.outboxes ??= outboxes;
+    return this.outboxes === outboxes;
+  }
 
   afterInsert(event: InsertEvent<ObjectLiteral>): Promise<void> | void {
     return this.write(event, (metadata) => {
@@ -117,27 +153,42 @@ export class CacheSubscriber implements EntitySubscriberInterface {
     const runner = this.runners.get(queryRunner);
     if (!runner) return;
     runner.statementSent();
-    if ((this.fences || this.outboxes) && runner.size > 0 && statementOf(query).kind === 'commit')
-      return this.beforeCommit(queryRunner, runner);
+    if (!this.fences && !this.outboxes) return;
+    if (runner.size === 0 && !runner.touched) return;
+    if (statementOf(query).kind !== 'commit') return;
+    // It will be answered with ROLLBACK: fences would end right entries.
+    if (runner.doomed && isPostgres(queryRunner.dataSource)) return;
+    return this.beforeCommit(queryRunner, runner);
   }
 
+  /**
+   * TypeORM waits for what is answered here before it goes on. The end of a transaction is its statement, not the event
+   * that follows: a host's own `query('COMMIT')` has none, and savepoints have the same.
+   */
   afterQuery(event: AfterQueryEvent): Promise<void> | void {
     const { queryRunner } = event;
     const statement = statementOf(event.query);
+    const answer = answerOf(event);
     let runner = this.runners.get(queryRunner);
     if (!runner && (statement.kind === 'begin' || statement.kind === 'insert'))
       runner = this.runner(queryRunner);
-    if (!runner) return;
-    const tag: unknown = (event.rawResults as { command?: unknown } | undefined)?.command;
-    runner.statementAnswered(statement, event.success, tag);
-    if (statement.kind === 'begin' && event.success && !queryRunner.isTransactionActive)
-      runner.begunBySql = true;
-    const ends = statement.kind === 'commit' || statement.kind === 'rollback';
-    if (ends && event.success && runner.begunBySql) return this.settle(queryRunner, runner);
-    // The connection broke while COMMIT was under way: it may have been done.
-    if (statement.kind === 'commit' && !event.success && !refused(event.error)) {
-      this.counts.swept += 1;
-      return this.settle(queryRunner, runner);
+    runner?.statementAnswered(statement, answer === 'done', commandTag(event), answer === 'refused');
+    switch (statement.kind) {
+      case 'commit':
+        if (!runner || answer === 'refused') return;
+        // The connection broke while COMMIT was under way: it may have been done.
+        if (answer === 'lost') this.counts.swept += 1;
+        return this.settle(queryRunner, runner, answer);
+      case 'rollback':
+        return runner && answer === 'done' ? this.settle(queryRunner, runner) : undefined;
+      case 'prepare':
+      case 'commit-prepared':
+      case 'rollback-prepared':
+        return this.twoPhase(queryRunner, statement, answer);
+      case 'insert':
+      case 'other':
+        return this.heard(event, statement, answer);
+      default:
     }
   }
 
@@ -155,6 +206,10 @@ export class CacheSubscriber implements EntitySubscriberInterface {
   async close(): Promise<void> {
     this.cancelSweep?.();
     this.cancelSweep = undefined;
+    this.cancelLook?.();
+    this.cancelLook = undefined;
+    for (const cancel of this.again) cancel();
+    this.again.clear();
     await Promise.all(
       [...this.open].map((queryRunner) => this.settle(queryRunner, this.runner(queryRunner))),
     );
@@ -194,8 +249,7 @@ export class CacheSubscriber implements EntitySubscriberInterface {
       this.log.error(`write to ${metadata.name} not understood, treated as unknown rows: ${String(error)}`);
       writes = this.unknown(metadata);
     }
-    const runner = this.runners.get(queryRunner);
-    if (!queryRunner.isTransactionActive && !runner?.begunBySql) return this.committed(queryRunner, writes);
+    if (!this.inTransaction(queryRunner)) return this.committed(queryRunner, writes);
     this.runner(queryRunner).add(writes);
     this.open.add(queryRunner);
     this.cancelSweep ??= this.clock.setTimer(SWEEP_MS, () => this.sweep());
@@ -203,12 +257,13 @@ export class CacheSubscriber implements EntitySubscriberInterface {
 
   /** One statement fires an event per row, one after the other: they are sent together. */
   private committed(queryRunner: QueryRunner, writes: readonly Invalidation[]): Promise<void> {
+    this.unheard.delete(queryRunner);
     let statement = this.autocommitted.get(queryRunner);
     if (!statement) {
       const collected: Invalidation[] = [];
       const sent = Promise.resolve().then(() => {
         this.autocommitted.delete(queryRunner);
-        return this.gate.send(batch(collected));
+        return this.send(queryRunner, batch(collected));
       });
       statement = { writes: collected, sent };
       this.autocommitted.set(queryRunner, statement);
@@ -217,15 +272,74 @@ export class CacheSubscriber implements EntitySubscriberInterface {
     return statement.sent;
   }
 
+  /**
+   * A statement that no event may tell of, and that may write: raw SQL, or with its listeners off. Whose rows it changes
+   * only triggers know; what is known here is when they are to be looked for.
+   */
+  private heard(
+    { queryRunner, query }: AfterQueryEvent,
+    statement: Statement,
+    answer: QueryAnswer,
+  ): Promise<void> | void {
+    if (answer === 'refused' || (statement.kind === 'other' && statement.reads)) return;
+    const { dataSource } = queryRunner;
+    const inTransaction = this.inTransaction(queryRunner);
+    // In a transaction it is lost for certain.
+    if (answer === 'lost' ? inTransaction || !isPostgres(dataSource) : !this.outboxes) return;
+    const tables = this.tables.in(dataSource, query);
+    if (tables.length === 0) return;
+    if (inTransaction) this.runner(queryRunner).touched = true;
+    else if (answer === 'done') this.unexplained(queryRunner);
+    else {
+      this.counts.swept += 1;
+      const concerned = tables.map((metadata) => this.marks.concerned(metadata));
+      return this.unanswered(
+        batch(concerned.flatMap(({ unknown, cascaded }) => [...unknown, ...cascaded].map(unknownRow))),
+      );
+    }
+  }
+
+  /** Written, but by whom nobody has said: an event that tells comes at once, or never. */
+  private unexplained(queryRunner: QueryRunner): void {
+    this.unheard.add(queryRunner);
+    this.cancelLook ??= this.clock.setTimer(LOOK_MS, () => {
+      this.cancelLook = undefined;
+      const one = new Map([...this.unheard].map((runner) => [runner.dataSource, runner]));
+      this.unheard.clear();
+      for (const runner of one.values()) this.outboxes?.look?.(runner);
+    });
+  }
+
+  private twoPhase(
+    queryRunner: QueryRunner,
+    { kind, name }: Extract<Statement, { name: string }>,
+    answer: QueryAnswer,
+  ): Promise<void> | void {
+    if (answer === 'refused') return;
+    if (kind === 'prepare') {
+      const writes = this.runners.get(queryRunner)?.take() ?? [];
+      this.open.delete(queryRunner);
+      if (writes.length > 0 && this.prepared.size < MAX_PREPARED) this.prepared.set(name, writes);
+      return;
+    }
+    const selector = batch(this.prepared.get(name) ?? []);
+    this.prepared.delete(name);
+    if (kind === 'commit-prepared')
+      return answer === 'done' ? this.send(queryRunner, selector) : this.unanswered(selector);
+  }
+
   private async beforeCommit(queryRunner: QueryRunner, runner: TransactionWrites): Promise<void> {
     const { pending } = runner;
-    // Side by side, so that knowing the transaction costs COMMIT no time of its own.
+    const began = this.clock.monotonic();
+    // Side by side, so that knowing the transaction costs COMMIT hardly any time of its own. The fence has its limit. The
+    // question has none: it goes the way that COMMIT goes, on the same connection, which would have to wait all the same.
     const [fence, xid] = await Promise.all([
       this.fences?.raise(pending),
       this.outboxes?.transactionOf(queryRunner),
     ]);
     // Settled meanwhile (shutdown) although COMMIT goes out only now: the fence covers it, and ends by itself.
     if (runner.pending !== pending) return;
+    runner.waitedMs = this.clock.monotonic() - began;
     runner.xid = xid;
     // Of a COMMIT that failed before.
     void runner.fence?.lift();
@@ -238,9 +352,14 @@ export class CacheSubscriber implements EntitySubscriberInterface {
     if (runner && !queryRunner.isTransactionActive) return this.settle(queryRunner, runner);
   }
 
-  private settle(queryRunner: QueryRunner, runner: TransactionWrites): Promise<void> {
+  /** @param answer to COMMIT, if there was one */
+  private settle(
+    queryRunner: QueryRunner,
+    runner: TransactionWrites,
+    answer: QueryAnswer = 'done',
+  ): Promise<void> {
     this.open.delete(queryRunner);
-    const { outcome, fence, xid } = runner;
+    const { outcome, fence, xid, waitedMs } = runner;
     const writes = runner.take();
     // A COMMIT of a transaction in which a statement had failed is answered ROLLBACK, without an error.
     if (outcome === 'rolled-back') {
@@ -249,24 +368,57 @@ export class CacheSubscriber implements EntitySubscriberInterface {
       void fence?.lift();
       return Promise.resolve();
     }
-    // Where nobody knows the end, the server may be committing still: then the fence stays for its time.
-    if (outcome !== 'committed') return this.gate.send(batch(writes));
     const selector = batch(writes);
-    return this.gate.send(selector, fence, (position) => {
+    // Where nobody knows the end, the server may be committing still: then the fence stays for its time.
+    if (answer === 'lost') return this.unanswered(selector);
+    if (outcome !== 'committed') return this.send(queryRunner, selector);
+    // Only triggers saw it.
+    if (isEmpty(selector) && xid !== undefined) this.outboxes?.settle(queryRunner, xid, selector, null);
+    return this.send(queryRunner, selector, { fence, waitedMs, xid });
+  }
+
+  private send(
+    queryRunner: QueryRunner,
+    selector: InvalidationSelector,
+    { fence, waitedMs, xid }: Partial<Pick<TransactionWrites, 'fence' | 'waitedMs' | 'xid'>> = {},
+  ): Promise<void> {
+    if (isEmpty(selector)) return Promise.resolve();
+    this.positions.delete(queryRunner);
+    const acknowledged = (position: string | null): void => {
+      if (position !== null) this.positions.set(queryRunner, position);
       if (xid !== undefined) this.outboxes?.settle(queryRunner, xid, selector, position);
-    });
+    };
+    return this.gate.send(selector, { fence, acknowledged, waitedMs });
+  }
+
+  /** What may have been committed, or may be in a moment: now, and again. */
+  private unanswered(selector: InvalidationSelector): Promise<void> {
+    if (!isEmpty(selector) && !this.outboxes)
+      for (const ms of this.againMs) {
+        const cancel = this.clock.setTimer(ms, () => {
+          this.again.delete(cancel);
+          // send() never rejects.
+          void this.gate.send(selector);
+        });
+        this.again.add(cancel);
+      }
+    return this.gate.send(selector);
   }
 
   private sweep(): void {
     this.cancelSweep = undefined;
     for (const queryRunner of this.open) {
       const runner = this.runner(queryRunner);
-      if (!queryRunner.isReleased && (queryRunner.isTransactionActive || runner.begunBySql)) continue;
+      if (!queryRunner.isReleased && this.inTransaction(queryRunner)) continue;
       this.counts.swept += 1;
       // send() never rejects.
       void this.settle(queryRunner, runner);
     }
     if (this.open.size > 0) this.cancelSweep = this.clock.setTimer(SWEEP_MS, () => this.sweep());
+  }
+
+  private inTransaction(queryRunner: QueryRunner): boolean {
+    return this.runners.get(queryRunner)?.open ?? queryRunner.isTransactionActive;
   }
 
   private runner(queryRunner: QueryRunner): TransactionWrites {
@@ -277,12 +429,6 @@ export class CacheSubscriber implements EntitySubscriberInterface {
     }
     return runner;
   }
-}
-
-/** A server that is alive said no: nothing was committed, and a ROLLBACK follows. */
-function refused(error: unknown): boolean {
-  const severity = (error as { severity?: unknown } | undefined)?.severity;
-  return typeof severity === 'string' && severity !== 'FATAL' && severity !== 'PANIC';
 }
 
 /** `entityId` is the bare id where there is one primary column. */

@@ -61,7 +61,7 @@ describe('between a committed write and the cache', () => {
       fenced.push(one);
       return answer();
     };
-    await gate.send(selector, { invalidate });
+    await gate.send(selector, { fence: { invalidate } });
     expect(fenced).toEqual([selector]);
     expect(calls).toEqual([]);
   });

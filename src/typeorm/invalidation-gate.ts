@@ -20,6 +20,15 @@ export interface GateCounts {
   failed: number;
 }
 
+export interface SendOptions {
+  /** Goes with the invalidation. */
+  fence?: Pick<Fence, 'invalidate'> | undefined;
+  /** Called once the shared tier has answered, with the position in its log. */
+  acknowledged?: (position: string | null) => void;
+  /** How long the write has waited for the cache already, milliseconds. */
+  waitedMs?: number | undefined;
+}
+
 /** How many keys and tags a log line names. */
 const NAMED = 20;
 
@@ -38,22 +47,17 @@ export class InvalidationGate {
     private readonly log: GateLog,
   ) {}
 
-  /**
-   * Resolves when the cache has answered, or after `maxDelayMs`. Never rejects.
-   * @param fence goes with the invalidation
-   * @param acknowledged called once the shared tier has answered, with the position in its log
-   */
+  /** Resolves when the cache has answered, or when the write has waited for `maxDelayMs` in all. Never rejects. */
   async send(
     selector: InvalidationSelector,
-    fence?: Pick<Fence, 'invalidate'>,
-    acknowledged?: (position: string | null) => void,
+    { fence, acknowledged, waitedMs = 0 }: SendOptions = {},
   ): Promise<void> {
     if (isEmpty(selector)) return;
     this.counts.sent += 1;
     const sending = this.attempt(selector, fence ?? this.cache, acknowledged);
     let cancel = (): void => {};
     const limit = new Promise<'late'>((resolve) => {
-      cancel = this.clock.setTimer(this.maxDelayMs, () => resolve('late'));
+      cancel = this.clock.setTimer(Math.max(0, this.maxDelayMs - waitedMs), () => resolve('late'));
     });
     const first = await Promise.race([sending, limit]);
     cancel();

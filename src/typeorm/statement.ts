@@ -3,18 +3,26 @@
  * that the server turned into a ROLLBACK, or a host's own `query('BEGIN')`; the statements do.
  */
 export type Statement =
-  | { kind: 'begin' | 'commit' | 'rollback' }
+  | { kind: 'begin' }
+  /** `chained`: another transaction follows at once (AND CHAIN). */
+  | { kind: 'commit' | 'rollback'; chained: boolean }
+  /** Two-phase commit: the transaction is no longer this connection's, and is ended by its name, from any. */
+  | { kind: 'prepare' | 'commit-prepared' | 'rollback-prepared'; name: string }
   | { kind: 'savepoint' | 'rollback-to' | 'release'; name: string }
   /** `replaces`: it may change rows that exist (ON CONFLICT DO UPDATE, ON DUPLICATE KEY). */
   | { kind: 'insert'; replaces: boolean }
-  | { kind: 'other' };
+  /** `reads`: it begins like one that only reads; it may call a function that does not. */
+  | { kind: 'other'; reads: boolean };
 
 const FIRST_WORD = /^(?:\s|--[^\n]*\n|\/\*[\s\S]*?\*\/)*([a-z]+)/i;
 const SAVEPOINT = /^\W*savepoint\s+("[^"]+"|[\w$]+)/i;
 const ROLLBACK_TO = /^\W*rollback\s+(?:work\s+|transaction\s+)?to\s+(?:savepoint\s+)?("[^"]+"|[\w$]+)/i;
 const RELEASE = /^\W*release\s+(?:savepoint\s+)?("[^"]+"|[\w$]+)/i;
 const REPLACES = /\b(?:do\s+update|on\s+duplicate)\b/i;
-const OTHER: Statement = { kind: 'other' };
+const CHAINED = /\band\s+chain\b/i;
+const PREPARED = /^\W*(?:prepare\s+transaction|(?:commit|rollback)\s+prepared)\s+'((?:[^']|'')*)'/i;
+const OTHER: Statement = { kind: 'other', reads: false };
+const READS: Statement = { kind: 'other', reads: true };
 
 export function statementOf(sql: string): Statement {
   switch (FIRST_WORD.exec(sql)?.[1]?.toLowerCase()) {
@@ -23,9 +31,18 @@ export function statementOf(sql: string): Statement {
     case 'start':
     case 'begin':
       return { kind: 'begin' };
-    case 'commit':
+    case 'commit': {
+      const prepared = PREPARED.exec(sql);
+      return prepared ? named('commit-prepared', prepared) : { kind: 'commit', chained: CHAINED.test(sql) };
+    }
     case 'end':
-      return { kind: 'commit' };
+      return { kind: 'commit', chained: CHAINED.test(sql) };
+    case 'prepare':
+      return named('prepare', PREPARED.exec(sql));
+    case 'select':
+    case 'show':
+    case 'set':
+      return READS;
     case 'savepoint':
       return named('savepoint', SAVEPOINT.exec(sql));
     case 'release':
@@ -33,16 +50,22 @@ export function statementOf(sql: string): Statement {
     case 'rollback':
     case 'abort': {
       const to = ROLLBACK_TO.exec(sql);
-      return to ? named('rollback-to', to) : { kind: 'rollback' };
+      if (to) return named('rollback-to', to);
+      const prepared = PREPARED.exec(sql);
+      if (prepared) return named('rollback-prepared', prepared);
+      return { kind: 'rollback', chained: CHAINED.test(sql) };
     }
     default:
       return OTHER;
   }
 }
 
-function named(kind: 'savepoint' | 'rollback-to' | 'release', match: RegExpExecArray | null): Statement {
+type Named = Extract<Statement, { name: string }>['kind'];
+
+function named(kind: Named, match: RegExpExecArray | null): Statement {
   const name = match?.[1];
   if (name === undefined) return OTHER;
+  if (kind.includes('prepare')) return { kind, name };
   // Unquoted names are folded by the server.
   return { kind, name: name.startsWith('"') ? name.slice(1, -1) : name.toLowerCase() };
 }

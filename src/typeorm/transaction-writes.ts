@@ -7,8 +7,15 @@ import type { Statement } from './statement.js';
  * written since. Follows the statements rather than TypeORM's transaction events, so it sees what the server sees.
  */
 export class TransactionWrites {
-  /** A transaction the host began by `query('BEGIN')`; TypeORM then says that none is active. */
-  begunBySql = false;
+  /**
+   * Whether the server has a transaction open, by its statements: TypeORM knows nothing of a host's `query('BEGIN')`
+   * or `query('COMMIT')`. Undefined where no BEGIN was seen (drivers that begin without a statement): TypeORM's word counts.
+   */
+  open: boolean | undefined;
+  /** The server has refused a statement, and nothing since has taken that back: PostgreSQL answers COMMIT with ROLLBACK. */
+  doomed = false;
+  /** A statement that may write names the table of a marked entity; if no event told of it, only triggers saw it. */
+  touched = false;
   /** What the server answered to COMMIT; undefined before. */
   outcome: 'committed' | 'rolled-back' | undefined;
   /** The last INSERT may have changed existing rows, or nobody can tell which INSERT was the last. */
@@ -17,6 +24,8 @@ export class TransactionWrites {
   fence: Fence | undefined;
   /** The number of the transaction that COMMIT was sent for, where there is an outbox. */
   xid: string | undefined;
+  /** How long COMMIT has waited for us, milliseconds. */
+  waitedMs = 0;
   private writes: Invalidation[] = [];
   private savepoints: { name: string; mark: number }[] = [];
   private active = 0;
@@ -44,7 +53,9 @@ export class TransactionWrites {
     this.outcome = undefined;
     this.fence = undefined;
     this.xid = undefined;
-    this.begunBySql = false;
+    this.waitedMs = 0;
+    this.doomed = false;
+    this.touched = false;
     return writes;
   }
 
@@ -54,19 +65,28 @@ export class TransactionWrites {
     if (this.active > 1) this.overlapped = true;
   }
 
-  /** @param tag the command tag of the answer, where the driver tells ('ROLLBACK' to a COMMIT that was refused). */
-  statementAnswered(statement: Statement, success: boolean, tag: unknown): void {
+  /**
+   * @param tag the command tag of the answer, where the driver tells ('ROLLBACK' to a COMMIT that was refused)
+   * @param refused by the server, rather than lost on the way
+   */
+  statementAnswered(statement: Statement, success: boolean, tag: unknown, refused = false): void {
     this.active = Math.max(0, this.active - 1);
+    if (refused) this.doomed = true;
     if (!success) return;
     switch (statement.kind) {
       case 'begin':
         this.outcome = undefined;
+        this.open = true;
+        this.doomed = false;
         break;
       case 'commit':
-        this.outcome = tag === 'ROLLBACK' ? 'rolled-back' : 'committed';
+        this.ended(tag === 'ROLLBACK' ? 'rolled-back' : 'committed', statement.chained);
         break;
       case 'rollback':
-        this.outcome = 'rolled-back';
+        this.ended('rolled-back', statement.chained);
+        break;
+      case 'prepare':
+        this.ended(undefined, false);
         break;
       case 'insert':
         this.insertReplaces = statement.replaces || this.overlapped;
@@ -78,11 +98,19 @@ export class TransactionWrites {
         this.release(statement.name);
         break;
       case 'rollback-to':
+        this.doomed = false;
         this.rollbackTo(statement.name);
         break;
+      case 'commit-prepared':
+      case 'rollback-prepared':
       case 'other':
         break;
     }
+  }
+
+  private ended(outcome: TransactionWrites['outcome'], chained: boolean): void {
+    this.outcome = outcome;
+    if (this.open !== undefined) this.open = chained;
   }
 
   private release(name: string): void {

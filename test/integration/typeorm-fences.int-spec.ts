@@ -199,10 +199,20 @@ describeWithServices('fences before COMMIT', () => {
   });
 
   describe('a transaction that is not committed', () => {
-    it.each<[string, (em: EntityManager) => Promise<unknown>]>([
-      ['COMMIT is answered with ROLLBACK', (em) => em.query('SELECT no_such_column').catch(() => {})],
-      ['a deferred constraint refuses COMMIT', (em) => em.save(Account, { id: 'a1', owner: 'bob' })],
-    ])('%s: the fence is lifted, long before its time', async (_how, spoil) => {
+    it('a COMMIT that will be answered with ROLLBACK is not fenced: the entry stays', async () => {
+      const { sending } = await writer();
+      const [one, two] = [await node(), await node()];
+      await until(() => isShared(one, two));
+      await dataSource.transaction(async (em) => {
+        await touch(em, 'a1', 7);
+        await em.query('SELECT no_such_column').catch(() => {});
+      });
+      expect(sending.fenced).toEqual([]);
+      expect(sending.invalidated).toBe(0);
+      expect(await isShared(two, await node())).toBe(true);
+    });
+
+    it('a deferred constraint refuses COMMIT: the fence is lifted, long before its time', async () => {
       await other.query('ALTER TABLE account ADD CONSTRAINT u UNIQUE (owner) DEFERRABLE INITIALLY DEFERRED');
       try {
         const { fences, sending } = await writer({ times: { forMs: 600_000, withinMs: 2_000 } });
@@ -210,7 +220,7 @@ describeWithServices('fences before COMMIT', () => {
         await dataSource
           .transaction(async (em) => {
             await touch(em, 'a1', 7);
-            await spoil(em);
+            await em.save(Account, { id: 'a1', owner: 'bob' });
           })
           .catch(() => {});
         expect(fences!.counts).toMatchObject({ fencesRaised: 1, fencesNotStanding: 0 });

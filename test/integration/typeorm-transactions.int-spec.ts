@@ -32,7 +32,7 @@ describeWithPostgres('transactions and the cache', () => {
     const marks = new MarkRegistry('default', (entity, problem) => log.push(`${entity.type}: ${problem}`));
     marks.add(dataSource);
     gate = new InvalidationGate(cache, MAX_DELAY_MS, systemClock, lines);
-    subscriber = new CacheSubscriber(marks, gate, systemClock, lines);
+    subscriber = new CacheSubscriber(marks, gate, systemClock, lines, null, null, []);
     dataSource.subscribers.unshift(subscriber);
   });
   afterAll(async () => {

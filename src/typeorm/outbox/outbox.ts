@@ -30,6 +30,9 @@ const BUS_TIMEOUT_MS = 2_000;
 /** Of caches without a shared tier: what one has applied, no other has, be it in the same process. */
 const alone = new WeakMap<object, string>();
 
+/** Transactions that are being committed at once; above, old ones are forgotten. */
+const MOST_UNDER_WAY = 1_000;
+
 export interface OutboxState extends RelayStats {
   /** Writes that are not seen; null: not looked for yet, or the database did not answer. */
   findings: readonly OutboxFinding[] | null;
@@ -44,6 +47,8 @@ export class Outbox {
   /** What the log has said already. */
   private said = new Set<string>();
   private cancelCheck: (() => void) | null = null;
+  /** Transactions with the time they were about to be committed. */
+  private readonly underWay = new Map<string, number>();
   private stopped = false;
 
   private constructor(
@@ -141,6 +146,19 @@ export class Outbox {
     this.relayed.wake();
   }
 
+  /** A transaction of this node's is about to be committed; its rows are settled. */
+  began(xid: string): void {
+    const now = this.clock.monotonic();
+    if (this.underWay.size >= MOST_UNDER_WAY) this.forgetOld(now);
+    this.underWay.set(xid, now);
+  }
+
+  /** Rows of this node's that no transaction under way has written wait for nobody: they are to be relayed now. */
+  look(): void {
+    this.forgetOld(this.clock.monotonic());
+    this.relayed.lookAtOwn({ writer: this.node.id, except: [...this.underWay.keys()] });
+  }
+
   /** See OutboxRelay.settle. */
   settle(xid: string, covered: InvalidationSelector, epoch: string): void {
     this.relayed.settle(xid, covered, epoch);
@@ -152,6 +170,12 @@ export class Outbox {
     this.node.stop();
     await this.relayed.stop();
     await this.bus.stop();
+  }
+
+  /** What has not been settled in that time is relayed anyhow. */
+  private forgetOld(now: number): void {
+    for (const [xid, since] of this.underWay)
+      if (now - since > this.options.writerLeadMs) this.underWay.delete(xid);
   }
 
   /** Now and from time to time: partitions are added, triggers are disabled. */

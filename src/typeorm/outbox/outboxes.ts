@@ -50,18 +50,27 @@ export class Outboxes {
    * beside that of the fence.
    */
   async transactionOf(queryRunner: QueryRunner): Promise<string | undefined> {
-    if (!(this.open.get(queryRunner.dataSource) instanceof Outbox)) return undefined;
+    const outbox = this.open.get(queryRunner.dataSource);
+    if (!(outbox instanceof Outbox)) return undefined;
     try {
       // Not queryRunner.query(): no events, no line in the host's log.
       const client = (await queryRunner.connect()) as {
         query(sql: string): Promise<{ rows: { xid: string | null }[] }>;
       };
       const { rows } = await client.query('SELECT pg_current_xact_id_if_assigned()::text AS xid');
-      return rows[0]?.xid ?? undefined;
+      const xid = rows[0]?.xid ?? undefined;
+      if (xid !== undefined) outbox.began(xid);
+      return xid;
     } catch {
       // The transaction has failed already; its COMMIT will say so to whom it concerns.
       return undefined;
     }
+  }
+
+  /** A write of this node's that its subscriber cannot deal with is in the outbox now. */
+  look(queryRunner: QueryRunner): void {
+    const outbox = this.open.get(queryRunner.dataSource);
+    if (outbox instanceof Outbox) outbox.look();
   }
 
   /** The rows of a transaction that this node has invalidated need no relay. @param position as the cache answered */

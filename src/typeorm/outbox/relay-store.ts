@@ -15,6 +15,13 @@ export interface RelayProgress {
   readonly server: string;
 }
 
+/** Of a node that knows of writes nobody deals with, so that waiting for him is in vain. */
+export interface OwnRows {
+  readonly writer: string;
+  /** Transactions that he deals with himself. */
+  readonly except: readonly string[];
+}
+
 export const BACKLOG_LIMIT = 100_000;
 /** How fresh the sign of life of a consumer is kept. */
 const SEEN_MS = 5_000;
@@ -38,23 +45,30 @@ export class RelayStore {
    * Locks rows that the consumer has not applied, hands them over, and marks those as applied whose transactions and
    * ids are answered, all in one transaction. Rows that another relay has locked are left to it.
    * @param xids only those transactions, however young their rows are
+   * @param own rows of that writer are taken too, however young, except of those transactions
    * @returns how many rows there were
    */
   async claim(
     sql: Sql,
-    request: { consumer: string; cursor: string; limit: number; xids?: readonly string[] },
+    request: {
+      consumer: string;
+      cursor: string;
+      limit: number;
+      xids?: readonly string[];
+      own?: OwnRows | undefined;
+    },
     apply: (rows: readonly OutboxRow[]) => Promise<readonly OutboxRow[]>,
   ): Promise<number> {
-    const { consumer, cursor, limit, xids } = request;
+    const { consumer, cursor, limit, xids, own } = request;
     await sql('BEGIN');
     try {
       const raw = await sql<RawRow>(
         `SELECT ${rowColumns()} FROM ${this.names.rows} o
-         WHERE ${xids ? 'o.xid = ANY ($4::xid8[])' : `o.xid >= $4::xid8 AND (coalesce(o.writer, '') = '' OR o.at <= clock_timestamp() - $3 * interval '1 millisecond')`}
-           AND $3::float8 IS NOT NULL
+         WHERE ${xids ? 'o.xid = ANY ($4::xid8[])' : `o.xid >= $4::xid8 AND (coalesce(o.writer, '') = '' OR o.at <= clock_timestamp() - $3 * interval '1 millisecond' OR (o.writer = $5 AND o.xid <> ALL ($6::xid8[])))`}
+           AND $3::float8 IS NOT NULL AND $5::text IS NOT NULL AND $6::xid8[] IS NOT NULL
            AND NOT EXISTS (SELECT FROM ${this.names.applied} a WHERE a.xid = o.xid AND a.id = o.id AND a.consumer = $1)
          ORDER BY o.xid, o.id LIMIT $2 FOR UPDATE OF o SKIP LOCKED`,
-        [consumer, limit, this.writerLeadMs, xids ?? cursor],
+        [consumer, limit, this.writerLeadMs, xids ?? cursor, own?.writer ?? '', own?.except ?? []],
       );
       const done = raw.length === 0 ? [] : await apply(raw.map(parseRow));
       if (done.length > 0) await this.mark(sql, consumer, done);

@@ -2,7 +2,7 @@ import type { Clock, InvalidateOptions, InvalidationResult, InvalidationSelector
 import { isEmpty } from '../invalidation-batch.js';
 import type { GateLog } from '../invalidation-gate.js';
 import type { OutboxConnection } from './outbox-connection.js';
-import { consumerName, type RelayStore } from './relay-store.js';
+import { consumerName, type OwnRows, type RelayStore } from './relay-store.js';
 import type { RowsSelector } from './rows-selector.js';
 import type { Sql } from './sql-runner.js';
 
@@ -83,6 +83,7 @@ export class OutboxRelay {
   private checkpoints: { at: number; xid: string; server: string }[] = [];
   private cancel: (() => void) | null = null;
   private cancelSettle: (() => void) | null = null;
+  private lookAt: OwnRows | undefined;
   private readonly own = new Map<string, { covered: InvalidationSelector; epoch: string }>();
 
   constructor(
@@ -149,6 +150,12 @@ export class OutboxRelay {
     return consumer === this.consumer && this.began ? { consumer, cursor: this.cursor } : null;
   }
 
+  /** Looks now, and leaves these rows to nobody. */
+  lookAtOwn(own: OwnRows): void {
+    this.lookAt = own;
+    this.wake();
+  }
+
   /** Resolves when nothing is under way any more. */
   async stop(): Promise<void> {
     this.stopped = true;
@@ -159,7 +166,11 @@ export class OutboxRelay {
   }
 
   private pause(): number {
-    const { relayIntervalMs } = this.times;
+    const { relayIntervalMs, writerLeadMs } = this.times;
+    const { backlog, lagMs } = this.stats;
+    // Rows left to a writer, who may be dead: when they come of age, and not the whole interval later.
+    if (this.failures === 0 && backlog && lagMs !== null && lagMs < writerLeadMs)
+      return Math.min(relayIntervalMs, Math.max(BETWEEN_MS, writerLeadMs - lagMs + 5));
     return this.failures === 0
       ? relayIntervalMs
       : Math.max(relayIntervalMs, Math.min(LONGEST_PAUSE_MS, 100 * 2 ** this.failures));
@@ -178,7 +189,9 @@ export class OutboxRelay {
       }
       const consumer = await this.consume(sql, epoch);
       await this.settleOwn(sql, consumer, epoch);
-      while (!this.stopped && (await this.claim(sql, consumer, epoch)) === BATCH);
+      const own = this.lookAt;
+      this.lookAt = undefined;
+      while (!this.stopped && (await this.claim(sql, consumer, epoch, own)) === BATCH);
       await this.look(sql, consumer);
       this.began = true;
       this.stats.problem = null;
@@ -254,8 +267,8 @@ export class OutboxRelay {
     await this.store.skip(sql, consumer, until);
   }
 
-  private async claim(sql: Sql, consumer: string, epoch: string): Promise<number> {
-    return this.store.claim(sql, { consumer, cursor: this.cursor, limit: BATCH }, async (rows) => {
+  private async claim(sql: Sql, consumer: string, epoch: string, own?: OwnRows): Promise<number> {
+    return this.store.claim(sql, { consumer, cursor: this.cursor, limit: BATCH, own }, async (rows) => {
       if (!(await this.invalidated(this.meaning.of(rows), epoch)))
         throw new Error('the shared tier did not acknowledge the invalidation');
       this.stats.relayed += rows.length;
