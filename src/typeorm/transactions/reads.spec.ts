@@ -29,6 +29,7 @@ describe('statements that only read', () => {
     'CALL deposit(1)',
     'SET TRANSACTION ISOLATION LEVEL SERIALIZABLE',
     'COPY t FROM STDIN',
+    "SELECT E'\\'', deposit(1), ''",
     '',
   ])('counts as a write: %s', (sql) => expect(onlyReads(sql)).toBe(false));
 });

@@ -4,6 +4,8 @@
  * seems to have written reads the database instead of the cache.
  */
 export function onlyReads(sql: string): boolean {
+  // Where strings end is then a matter of settings.
+  if (sql.includes('\\')) return false;
   const bare = sql.replace(QUOTED, (found) =>
     found.startsWith('"') ? '"' : found.startsWith("'") ? "''" : ' ',
   );

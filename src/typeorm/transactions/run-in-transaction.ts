@@ -1,7 +1,7 @@
 import type { DataSource, EntityManager } from 'typeorm';
 import { systemClock } from '#tiered-cache';
 import { currentTransaction, enterTransaction, leaveTransaction, transactionOf } from './ambient-context.js';
-import { originalTransaction, takePart } from './take-part.js';
+import { originalTransaction, type RunTransaction, takePart, wrapTransactions } from './take-part.js';
 import { Transaction } from './transaction.js';
 
 type Isolation = Parameters<EntityManager['transaction']>[0];
@@ -69,6 +69,12 @@ export async function runInTransaction<T>(
       await settling;
     }
   }
+}
+
+/** Has `dataSource.transaction` and `manager.transaction` done by `runInTransaction`. Answers what undoes it. */
+export function followTransactions(dataSource: DataSource): () => void {
+  // The arguments are those of `manager.transaction`, which are its own but for the data source.
+  return wrapTransactions(dataSource, runInTransaction as RunTransaction);
 }
 
 /** Its reads are to agree with each other; those of a cache come from other moments. */

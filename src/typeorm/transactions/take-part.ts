@@ -9,6 +9,7 @@ import { InvalidOptionsError } from '#tiered-cache';
 import { transactionOf } from './ambient-context.js';
 
 type Run = (...args: unknown[]) => Promise<unknown>;
+export type RunTransaction = (dataSource: DataSource, ...args: unknown[]) => Promise<unknown>;
 type GetRepository = (this: EntityManager, target: EntityTarget<ObjectLiteral>) => unknown;
 
 /** TypeORM's own, whatever is in its place; always called on a manager. */
@@ -83,10 +84,7 @@ export function originalTransaction<T>(manager: EntityManager, ...args: unknown[
  * From now on `dataSource.transaction` and `manager.transaction` are `run`, where they would open a transaction of
  * their own. Answers what undoes it; the last one to be undone counts.
  */
-export function wrapTransactions(
-  dataSource: DataSource,
-  run: (dataSource: DataSource, ...args: unknown[]) => Promise<unknown>,
-): () => void {
+export function wrapTransactions(dataSource: DataSource, run: RunTransaction): () => void {
   takePart(dataSource);
   const prototype = EntityManager.prototype as unknown as Record<string, unknown>;
   if (prototype['transaction'] === typeormTransaction)
