@@ -2,7 +2,8 @@ import { DataSource } from 'typeorm';
 import { describeWithServices } from '../support/services.js';
 import { type Fleet, startFleet, within } from './trading-fleet.js';
 
-const BOUND_MS = 500;
+/** SQL by a node itself: until the relay looks (300 ms), and the staleness bound after that. */
+const BOUND_MS = 800;
 
 describeWithServices('trading demo: routes', () => {
   let fleet: Fleet;

@@ -20,7 +20,7 @@ export class TradingCacheModule {
             namespaces: demoNamespaces(ttlProfilesFromEnv(env)),
           }),
         }),
-        // Sooner than the defaults: what this application itself writes by SQL is noticed within the staleness bound too.
+        // Sooner than the defaults: SQL by this application itself (deposits) is relayed after 0.3 s at the latest.
         CacheTypeOrmModule.forRoot({ outbox: { writerLead: '100ms', relayInterval: '200ms' } }),
         CacheWarmingModule.forRootAsync({ useFactory: () => warmingOptionsFromEnv(env) }),
         CacheAdminModule.forRoot(),
