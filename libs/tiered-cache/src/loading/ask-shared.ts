@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { believes, type CacheCore } from '../cache-core.js';
+import { believes, type CacheCore, type NamespaceCore } from '../cache-core.js';
 import { RemoteUnavailableError } from '../errors.js';
 import { captureVector } from '../coherence/vectors.js';
+import type { EntryKey } from '../remote/remote-tier.js';
 import { promote } from './admit.js';
 import type { Flight } from './flights.js';
 import { type StoredEntry, judge } from './judge.js';
@@ -26,8 +27,8 @@ const FILL_NOTHING: SharedAnswer = { entry: null, lease: null };
 /**
  * Asks the shared tier: GET; on a miss ACQUIRE and the missing nonces in one go, until there is a value or a lease.
  * While somebody else holds the lease it asks again with jitter, and takes over when that lease has ended. Before a fence
- * it waits a moment: what the writer commits is what should be loaded. A value
- * found is promoted to L1. `onStale` hears of a value that has expired but may still be served.
+ * it waits a moment: what the writer commits is what should be loaded (`waits` false: then, and where somebody else loads, the answer is
+ * to fill nothing). A value found is promoted to L1. `onStale` hears of a value that has expired but may still be served.
  * @throws RemoteUnavailableError
  */
 export async function askShared(
@@ -35,6 +36,7 @@ export async function askShared(
   flight: Flight,
   request: ReadRequest,
   onStale: (entry: StoredEntry) => void,
+  waits = true,
 ): Promise<SharedAnswer> {
   const { ns, key, strict } = request;
   const { leaseMs } = ns.settings;
@@ -92,13 +94,24 @@ export async function askShared(
       }
       case 'fenced':
       case 'busy':
-        if (core.clock.monotonic() >= (acquired.outcome === 'busy' ? giveUpAt : fenceUntil))
+        if (!waits || core.clock.monotonic() >= (acquired.outcome === 'busy' ? giveUpAt : fenceUntil))
           return FILL_NOTHING;
         await pause(core, pauseMs * (0.5 + core.options.random()));
         pauseMs = Math.min(POLL_MAX_MS, pauseMs * 1.5);
     }
   }
   return FILL_NOTHING;
+}
+
+/** Not where an invalidation of it waits for its answer. */
+export function mayAskShared(
+  { remote, pending }: CacheCore,
+  ns: NamespaceCore,
+  key: EntryKey,
+  tags: readonly string[],
+): boolean {
+  if (!ns.settings.l2 || remote === null || !remote.usable || pending.hasKey(key)) return false;
+  return !tags.some((tag) => pending.hasTag(tag));
 }
 
 /** Gives a lease back that was not used; unanswered it ends by itself. */
