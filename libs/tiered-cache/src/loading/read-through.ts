@@ -2,7 +2,7 @@ import { type CacheCore, l1Serves } from '../cache-core.js';
 import { ReentrantLoadError, RemoteUnavailableError } from '../errors.js';
 import { type L1Node, tagsUnchanged } from '../memory/node.js';
 import type { EntryKey } from '../remote/remote-tier.js';
-import { askShared, type Lease, type SharedAnswer } from './ask-shared.js';
+import { askShared, type Lease, mayAskShared, type SharedAnswer } from './ask-shared.js';
 import type { StoredEntry } from './judge.js';
 import { checkCallOptions, pick } from './lifetime.js';
 import { Flight, type FlightOutcome, type FlightTable } from './flights.js';
@@ -227,7 +227,7 @@ export class ReadThrough {
   private async run(flight: Flight, request: ReadRequest, stale: Stale | null): Promise<void> {
     const { core, flights } = this;
     try {
-      if (this.asksShared(flight, request)) await this.runShared(flight, request, stale);
+      if (mayAskShared(core, request.ns, request.key, flight.tags)) await this.runShared(flight, request, stale);
       else await this.load(flight, request, stale, null);
     } catch (error) {
       if (flight.delivered && core.events.watched('refresh-failed'))
@@ -236,12 +236,6 @@ export class ReadThrough {
     } finally {
       flights.end(flight);
     }
-  }
-
-  private asksShared(flight: Flight, { ns, key }: ReadRequest): boolean {
-    const { remote, pending } = this.core;
-    if (!ns.settings.l2 || remote === null || !remote.usable || pending.hasKey(key)) return false;
-    return !flight.tags.some((tag) => pending.hasTag(tag));
   }
 
   private async runShared(flight: Flight, request: ReadRequest, firstStale: Stale | null): Promise<void> {
