@@ -14,6 +14,7 @@ import type { BatchRead } from './loading/batch-read.js';
 import type { EntryOps } from './loading/entry-ops.js';
 import type { ReadRequest } from './loading/read-request.js';
 import type { ReadThrough } from './loading/read-through.js';
+import { hit, reserve, type Reserved, unreserved } from './loading/reserve.js';
 import { slideNode } from './loading/retime.js';
 import { type L1Node, tagsUnchanged } from './memory/node.js';
 import type {
@@ -41,6 +42,11 @@ export interface CachePaths {
 }
 
 const REFRESH_RETRY_MS = 1_000;
+
+/** A reservation has no loader: whoever made it loads. */
+const UNUSED = (): never => {
+  throw new Error('a reservation has no loader');
+};
 
 /**
  * One namespace: ids to values of type T. Ids are non-empty strings. Faults of the cache never reach the caller; wrong
@@ -159,6 +165,24 @@ export class CacheNamespace<T = unknown> {
     // A cached undefined is an id that the loader does not know.
     for (const [id, value] of values) if (value === undefined) values.delete(id);
     return values;
+  }
+
+  /**
+   * For callers that load by themselves: the stored value, or a place for what they load next, where it is stored
+   * unless an invalidation comes in between. Waits for nobody's load; faults of the shared tier are misses.
+   */
+  async reserve(id: string, options?: Pick<SetOptions<T>, 'tags'>): Promise<Reserved<T>> {
+    this.assertOpen();
+    const key = this.keys.key(id);
+    const transaction = ambient === undefined ? undefined : openTransaction();
+    if (transaction !== undefined) {
+      const stored = await storedInside(transaction, this.ns, 1, () => this.stored([id], undefined));
+      return stored.has(id) ? hit(stored.get(id) as T) : unreserved();
+    }
+    const { values } = this.strict(undefined) ? this.noneFromL1([]) : this.fromL1([id]);
+    if (values.has(id)) return hit(values.get(id) as T);
+    const request = this.request(id, key, UNUSED, options);
+    return reserve(this.core, request) as Promise<Reserved<T>>;
   }
 
   /**
