@@ -45,6 +45,7 @@ export type {
   TierName,
   ValueSafety,
 } from './options.js';
+export type { Reserved } from './loading/reserve.js';
 export { createInProcessTier } from './remote/in-process/in-process-tier.js';
 export { InProcessHub } from './remote/in-process/in-process-hub.js';
 export { createRedisTier } from './remote/redis/redis-tier.js';
