@@ -227,7 +227,8 @@ export class ReadThrough {
   private async run(flight: Flight, request: ReadRequest, stale: Stale | null): Promise<void> {
     const { core, flights } = this;
     try {
-      if (mayAskShared(core, request.ns, request.key, flight.tags)) await this.runShared(flight, request, stale);
+      if (mayAskShared(core, request.ns, request.key, flight.tags))
+        await this.runShared(flight, request, stale);
       else await this.load(flight, request, stale, null);
     } catch (error) {
       if (flight.delivered && core.events.watched('refresh-failed'))
