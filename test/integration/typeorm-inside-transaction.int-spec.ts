@@ -249,9 +249,9 @@ describeWithServices('inside a transaction', () => {
         await here.balance();
         const { loads } = here;
         await runInTransaction(here.dataSource, level, async (em) => {
+          expect(await here.balance()).toBe(0);
           const [row] = (await em.query('SHOW transaction_isolation')) as [{ transaction_isolation: string }];
           expect(row.transaction_isolation).toBe(level.toLowerCase());
-          expect(await here.balance()).toBe(0);
         });
         expect(here.loads).toBe(loads + 1);
       },
