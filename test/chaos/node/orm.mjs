@@ -55,7 +55,7 @@ export class OrmWriter {
     const watched = new Proxy(cache, {
       get(target, name) {
         const value = target[name];
-        if (name === 'invalidate') return (selector) => writer.watch(() => target.invalidate(selector));
+        if (name === 'invalidate') return (...args) => writer.watch(() => target.invalidate(...args));
         if (name === 'fence')
           return typeof value === 'function' ? (...args) => writer.fence(args) : undefined;
         return typeof value === 'function' ? value.bind(target) : value;
