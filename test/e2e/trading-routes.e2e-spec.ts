@@ -2,8 +2,7 @@ import { DataSource } from 'typeorm';
 import { describeWithServices } from '../support/services.js';
 import { type Fleet, startFleet, within } from './trading-fleet.js';
 
-/** SQL by a node itself: until the relay looks (300 ms), and the staleness bound after that. */
-const BOUND_MS = 800;
+const BOUND_MS = 500;
 
 describeWithServices('trading demo: routes', () => {
   let fleet: Fleet;

@@ -10,8 +10,8 @@ const LATEST = 50;
 
 /**
  * Money moves by plain SQL, of which entity subscribers hear nothing; triggers do, in the same transaction, whatever
- * becomes of this process. So nothing here has to mention the cache: deposits do not, and are read everywhere once the
- * relay has come by and the staleness bound is over. Withdrawals do: the very next read on this node is right already.
+ * becomes of this process. So nothing here has to mention the cache: deposits do not, and are seen everywhere within
+ * the staleness bound. Withdrawals do, so that the very next read on this node is right already.
  */
 @Injectable()
 export class AccountService {

@@ -20,8 +20,8 @@ export class TradingCacheModule {
             namespaces: demoNamespaces(ttlProfilesFromEnv(env)),
           }),
         }),
-        // Sooner than the defaults: SQL by this application itself (deposits) is relayed after 0.3 s at the latest.
-        CacheTypeOrmModule.forRoot({ outbox: { writerLead: '100ms', relayInterval: '200ms' } }),
+        // Installed by a migration, see database/migrations.
+        CacheTypeOrmModule.forRoot({ outbox: {} }),
         CacheWarmingModule.forRootAsync({ useFactory: () => warmingOptionsFromEnv(env) }),
         CacheAdminModule.forRoot(),
       ],
