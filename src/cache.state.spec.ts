@@ -35,6 +35,23 @@ describe('the state of a cache', () => {
     expect(stateReasons(health)).toEqual([expect.stringContaining('is down')]);
   });
 
+  it('is degraded until what changed meanwhile was replayed, and says if the outbox is no help', () => {
+    const secondBus = { active: true, serving: true, sharedTrusted: false, unrecorded: 0, problem: null };
+    expect(stateOf({ ...well, secondBus })).toBe('degraded');
+    expect(stateReasons({ ...well, secondBus })).toEqual([expect.stringContaining('replayed')]);
+    const away: CacheHealth = {
+      ...well,
+      state: 'degraded',
+      circuit: 'open',
+      secondBus: { ...secondBus, serving: false, problem: 'connection refused' },
+    };
+    expect(stateReasons(away)).toEqual([
+      expect.stringContaining('circuit open'),
+      expect.stringContaining('connection refused'),
+    ]);
+    expect(stateOf({ ...well, secondBus: { ...secondBus, active: false, sharedTrusted: true } })).toBe('up');
+  });
+
   it('is never better than the cache says: closed is down', () => {
     expect(stateOf({ ...well, state: 'down', quarantined: ['prices'] })).toBe('down');
   });

@@ -42,6 +42,8 @@ export interface CacheHealthReport {
     pendingInvalidations: number;
     /** Namespaces whose entries in the shared tier are not believed yet, after a failover or restart of it. */
     quarantined: string[];
+    /** The outbox as stand-in for the shared tier; null without one. */
+    secondBus: CacheHealth['secondBus'];
   };
 }
 
@@ -115,6 +117,7 @@ export function healthReport(
       circuit: health.circuit,
       pendingInvalidations: health.pendingInvalidations,
       quarantined: health.quarantined,
+      secondBus: health.secondBus,
     },
   };
 }
