@@ -15,6 +15,7 @@ import type { ResolvedTypeOrmOptions } from './cache-typeorm.options.js';
 import { InvalidationGate } from './invalidation-gate.js';
 import { MarkRegistry } from './mark-registry.js';
 import { Outboxes, WITHOUT_OUTBOX } from './outbox/outboxes.js';
+import { bindQueryCache } from './query-result-cache/strata-query-result-cache.js';
 import { registerEntities } from './register-entities.js';
 import { followTransactions, setMaxDelay } from './transactions/run-in-transaction.js';
 
@@ -126,6 +127,7 @@ export class CacheTypeOrmService
     if (!cache || !gate) throw wrong('attach', dataSource, 'a call after the module is initialised');
     this.marks.add(dataSource);
     registerEntities(cache, dataSource);
+    bindQueryCache(dataSource, cache, this.marks);
     const all = attachedTo.get(dataSource) ?? [];
     let one = all.find((other) => other.cache === cache);
     if (!one) {
