@@ -16,5 +16,8 @@ export { checkOutbox, type OutboxFinding } from './outbox/check.js';
 export { outboxMigration } from './outbox/migration.js';
 export { runOutboxCli } from './outbox/cli.js';
 export { writeInvalidation } from './outbox/write-invalidation.js';
+export type { QueryCacheOptions } from './query-result-cache/query-cache.options.js';
+export { strataQueryCache } from './query-result-cache/strata-query-cache.js';
+export { bindQueryCache, StrataQueryResultCache } from './query-result-cache/strata-query-result-cache.js';
 export { outsideTransaction } from './transactions/ambient-context.js';
 export { runInTransaction } from './transactions/run-in-transaction.js';
