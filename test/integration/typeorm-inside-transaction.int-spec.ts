@@ -337,7 +337,7 @@ describeWithServices('inside a transaction', () => {
           labels = fresh.getRepository(Label);
           expect(await connection(labels)).toBe(await connection(em));
         });
-        expect(await labels.count()).toBe(2);
+        expect(await labels.createQueryBuilder('l').getCount()).toBe(2);
         expect(fresh.getRepository(Label)).toBe(labels);
       } finally {
         await fresh.destroy();
@@ -351,6 +351,37 @@ describeWithServices('inside a transaction', () => {
         expect((await there.accounts.findOneByOrFail({ id: 'a1' })).balance).toBe(0);
       });
       expect(await settings.getRepository(Setting).count()).toBe(1);
+    });
+
+    it('a promise that nobody awaited reads like anybody while COMMIT is under way', async () => {
+      const committing = deferred<void>();
+      const done = deferred<unknown>();
+      const subscriber = {
+        beforeTransactionCommit: async () => {
+          committing.resolve();
+          await done.promise;
+        },
+      };
+      (here.dataSource.subscribers as unknown[]).push(subscriber);
+      await runInTransaction(here.dataSource, async (em) => {
+        await write(em, 7);
+        void committing.promise
+          .then(async () => [
+            here.dataSource.manager.queryRunner,
+            await here.balance(),
+            here.peek(),
+            // But what it evicts is about the transaction, as far as anybody knows.
+            await here.cache.delete('accounts', 'a1'),
+            here.peek(),
+          ])
+          .then(
+            (all) => done.resolve(all),
+            (error: unknown) => done.reject(error),
+          );
+      });
+      expect(await done.promise).toEqual([undefined, 0, 0, { acknowledged: false, position: null }, 0]);
+      await until(() => here.peek() === undefined);
+      expect(await here.balance()).toBe(7);
     });
 
     it('a promise that nobody awaited reads like anybody after the end', async () => {
@@ -405,7 +436,7 @@ describeWithServices('inside a transaction', () => {
         await evict();
         expect(outsideTransaction(() => [here.peek(), there.peek()])).toEqual([0, 0]);
       });
-      expect(here.peek()).toBe(undefined);
+      await until(() => here.peek() === undefined);
       expect(await here.balance()).toBe(7);
       await until(async () => (await there.balance()) === 7);
     });
@@ -514,6 +545,21 @@ describeWithServices('inside a transaction', () => {
         expect(outsideTransaction(() => here.peek())).toBe(0);
       });
       expect(await settings.getRepository(Setting).count()).toBe(1);
+    });
+
+    it('what was evicted inside is ended by the COMMIT of either, whichever is rolled back', async () => {
+      await here.balance();
+      await runInTransaction(here.dataSource, async (em) => {
+        await em.query(`UPDATE account SET balance = 7 WHERE id = 'a1'`);
+        const inner = runInTransaction(settings, async () => {
+          expect(await here.balance()).toBe(7);
+          await here.cache.delete('accounts', 'a1');
+          throw new Rollback();
+        });
+        await expect(inner).rejects.toThrow(Rollback);
+        expect(outsideTransaction(() => here.peek())).toBe(0);
+      });
+      await until(() => here.peek() === undefined);
     });
 
     it("an inner data source's writes are invalidated at its own COMMIT, not at the outer one's", async () => {
