@@ -487,6 +487,26 @@ describeWithPostgres('the outbox', () => {
     expect(await count('strata_outbox')).toBe(3);
   });
 
+  it('columns may be called what the triggers use themselves', async () => {
+    await stranger.query(
+      'ALTER TABLE label ADD COLUMN r int, ADD COLUMN x int, ADD COLUMN j int, ADD COLUMN "old" int, ADD COLUMN "new" int, ADD COLUMN strata_old int, ADD COLUMN strata_new int, ADD COLUMN op int, ADD COLUMN found int',
+    );
+    try {
+      await stranger.query(`UPDATE label SET strata_old = 1, "new" = 2 WHERE id = 1`);
+      await stranger.query(`UPDATE label SET r = 3, x = 4, j = 5`);
+      const { rows } = await stranger.query('SELECT old, new FROM strata_outbox ORDER BY id');
+      expect(rows[0]).toMatchObject({ old: [{ id: 1, new: null }], new: [{ id: 1, new: 2, strata_old: 1 }] });
+      expect(rows[1].new).toMatchObject([
+        { r: 3, x: 4, j: 5 },
+        { r: 3, x: 4, j: 5 },
+      ]);
+    } finally {
+      await stranger.query(
+        'ALTER TABLE label DROP COLUMN r, DROP COLUMN x, DROP COLUMN j, DROP COLUMN "old", DROP COLUMN "new", DROP COLUMN strata_old, DROP COLUMN strata_new, DROP COLUMN op, DROP COLUMN found',
+      );
+    }
+  });
+
   it('writes still work after a column was dropped', async () => {
     await stranger.query('ALTER TABLE label ADD COLUMN extra text');
     await stranger.query(`UPDATE label SET extra = 'x' WHERE id = 1`);

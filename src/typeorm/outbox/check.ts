@@ -1,11 +1,11 @@
 import { quoteTable } from './identifiers.js';
-import { functionComment, relationsOf, serverTooOld } from './installed.js';
+import { functionComments, relationsOf, serverTooOld } from './installed.js';
 import { tablesExist } from './install.js';
 import type { OutboxNames } from './outbox-names.js';
 import { type OutboxTriggerOptions, resolveTriggerOptions } from './outbox.options.js';
 import { type PlannedTable, planTables, resolveNames } from './plans.js';
 import { dataSourceOf, type OutboxHost, reading, type Sql } from './sql-runner.js';
-import { fingerprint, functionName, triggerNames } from './trigger-sql.js';
+import { fingerprint, functionNames, triggerNames } from './trigger-sql.js';
 
 /** Writes that the cache does not hear of, unless a subscriber sees them. */
 export interface OutboxFinding {
@@ -55,8 +55,9 @@ async function findingsOf(
   const entities = [...tracked.entities];
   if (!plan) return [{ entities, table: tracked.path, problem: 'the table does not exist' }];
   const found: OutboxFinding[] = [];
-  const comment = await functionComment(sql, functionName(names, plan));
-  if (comment !== null && comment !== fingerprint(names, plan))
+  const wanted = fingerprint(names, plan);
+  const comments = await functionComments(sql, functionNames(names, plan));
+  if (comments.some((comment) => comment !== wanted))
     found.push({
       entities,
       table: tracked.path,

@@ -1,16 +1,16 @@
 import { InvalidOptionsError } from '#tiered-cache';
 import { quoteTable } from './identifiers.js';
-import { functionComment, outboxFunctions, relationsOf, serverTooOld } from './installed.js';
+import { functionComments, outboxFunctions, relationsOf, serverTooOld } from './installed.js';
 import { createTablesSql, dropTablesSql } from './outbox-tables.js';
 import type { OutboxNames } from './outbox-names.js';
 import { type OutboxTriggerOptions, resolveTriggerOptions } from './outbox.options.js';
 import { planTables, resolveNames } from './plans.js';
 import { dataSourceOf, inTransaction, type OutboxHost, type Sql } from './sql-runner.js';
 import {
-  createFunctionSql,
+  createFunctionsSql,
   createTriggersSql,
   fingerprint,
-  functionName,
+  functionNames,
   triggerNames,
   type TriggerPlan,
 } from './trigger-sql.js';
@@ -77,8 +77,12 @@ async function installTable(sql: Sql, names: OutboxNames, plan: TriggerPlan): Pr
   const wanted = triggerNames(names);
   const relations = await relationsOf(sql, names, plan, quoteTable(plan.table));
   const bare = relations.filter(({ triggers }) => !wanted.every((name) => triggers.includes(name)));
-  const current = (await functionComment(sql, functionName(names, plan))) === fingerprint(names, plan);
-  if (!current) for (const statement of createFunctionSql(names, plan)) await sql(statement);
+  const functions = functionNames(names, plan);
+  const comments = await functionComments(sql, functions);
+  const wantedComment = fingerprint(names, plan);
+  const current =
+    comments.length === functions.length && comments.every((comment) => comment === wantedComment);
+  if (!current) for (const statement of createFunctionsSql(names, plan)) await sql(statement);
   for (const relation of bare)
     for (const statement of createTriggersSql(names, plan, relation)) await sql(statement);
   return !current || bare.length > 0;

@@ -1,5 +1,5 @@
 import type { TableName } from './identifiers.js';
-import { functionName, triggerNames, type TriggerPlan } from './trigger-sql.js';
+import { functionNames, triggerNames, type TriggerPlan } from './trigger-sql.js';
 import type { OutboxNames } from './outbox-names.js';
 import type { Sql } from './sql-runner.js';
 
@@ -31,7 +31,7 @@ SELECT n.nspname AS schema, c.relname AS name, ARRAY(
   SELECT t.tgname::text FROM pg_catalog.pg_trigger t
   JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid JOIN pg_catalog.pg_namespace f ON f.oid = p.pronamespace
   WHERE t.tgrelid = c.oid AND t.tgenabled IN ('O', 'A') AND t.tgname = ANY ($2::text[])
-    AND p.proname = $3 AND f.nspname = $4
+    AND p.proname = ANY ($3::text[]) AND f.nspname = $4
 ) AS triggers
 FROM tree JOIN pg_catalog.pg_class c ON c.oid = tree.oid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p') ORDER BY c.oid <> $1::regclass::oid, 1, 2`;
@@ -75,18 +75,20 @@ export async function relationsOf(
   plan: TriggerPlan,
   quoted: string,
 ): Promise<(TableName & { triggers: string[] })[]> {
-  const { name, schema } = functionName(names, plan);
-  return sql(RELATIONS, [quoted, triggerNames(names), name, schema]);
+  const functions = functionNames(names, plan).map(({ name }) => name);
+  return sql(RELATIONS, [quoted, triggerNames(names), functions, names.schema]);
 }
 
-/** The comment of a function; null: there is no such function. */
-export async function functionComment(sql: Sql, { schema, name }: TableName): Promise<string | null> {
-  const [row] = await sql<{ comment: string | null }>(
+/** The comments of those of the functions that exist. */
+export async function functionComments(sql: Sql, functions: readonly TableName[]): Promise<string[]> {
+  const rows = await sql<{ comment: string | null }>(
     `SELECT obj_description(p.oid, 'pg_proc') AS comment FROM pg_catalog.pg_proc p
-     JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = $1 AND p.proname = $2 AND p.pronargs = 0`,
-    [schema, name],
+     JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+     JOIN unnest($1::text[], $2::text[]) AS f (schema, name) ON f.schema = n.nspname AND f.name = p.proname
+     WHERE p.pronargs = 0`,
+    [functions.map(({ schema }) => schema), functions.map(({ name }) => name)],
   );
-  return row ? (row.comment ?? '') : null;
+  return rows.map(({ comment }) => comment ?? '');
 }
 
 /** All functions of this outbox, whichever application installed them. */

@@ -1,10 +1,10 @@
 import { dollarQuoted, hashedName, quoteName, quoteTable, quoteText } from './identifiers.js';
 import { outboxNames } from './outbox-names.js';
 import {
-  createFunctionSql,
+  createFunctionsSql,
   createTriggersSql,
   fingerprint,
-  functionName,
+  functionNames,
   type TriggerPlan,
 } from './trigger-sql.js';
 
@@ -76,17 +76,23 @@ describe('triggers', () => {
   });
 
   it('name no column but those of the primary key', () => {
-    const [sql = ''] = createFunctionSql(names, plan({ primaryColumns: [`it's "id"`] }));
+    const sql = createFunctionsSql(names, plan({ primaryColumns: [`it's "id"`] })).join();
     expect(sql).toContain(`'it''s "id"', x.j`);
-    expect(sql).not.toMatch(/\br\.(?!ow)/);
+    expect(sql).not.toMatch(/\bstrata_(?:old|new)\.(?!\*)/);
   });
 
   it('qualify every function and operator, as there is no search_path to rely on', () => {
-    const [sql = ''] = createFunctionSql(names, plan({ columns: ['a', 'b'] }));
-    const body = sql.slice(sql.indexOf('BEGIN')).replaceAll(/'(?:[^']|'')*'/g, "''");
+    const bodies = createFunctionsSql(names, plan({ columns: ['a', 'b'] })).filter((sql) =>
+      sql.includes('BEGIN'),
+    );
+    expect(bodies).toHaveLength(4);
+    const body = bodies
+      .map((sql) => sql.slice(sql.indexOf('BEGIN')))
+      .join('')
+      .replaceAll(/'(?:[^']|'')*'/g, "''");
     expect(body.replaceAll(/OPERATOR\(pg_catalog\.\S+\)/g, '')).not.toMatch(/[^\s\w"'.,;:()[\]$*]/);
     const calls = [...body.matchAll(/([\w.]+)\s*\(/g)].map((match) => match[1] ?? '');
-    const syntax = ['coalesce', 'OPERATOR', 'THEN', 'ANY', 'FROM', 'strata_outbox'];
+    const syntax = ['coalesce', 'OPERATOR', 'THEN', 'ANY', 'FROM', 'SELECT', 'strata_outbox', 'EXISTS'];
     expect(calls.filter((call) => !call.startsWith('pg_catalog.') && !syntax.includes(call))).toEqual([]);
   });
 
@@ -105,6 +111,6 @@ describe('triggers', () => {
 
   it('of tables of one name in two schemas have functions of their own', () => {
     const other = plan({ table: { schema: 'archive', name: 'instrument' } });
-    expect(functionName(names, other)).not.toEqual(functionName(names, plan()));
+    expect(functionNames(names, other)).not.toEqual(functionNames(names, plan()));
   });
 });

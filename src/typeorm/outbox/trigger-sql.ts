@@ -28,127 +28,148 @@ export interface TriggerPlan {
 export const MAX_ROW_BYTES = 8192;
 
 const EVENTS = [
-  { suffix: 'i', event: 'INSERT', referencing: 'REFERENCING NEW TABLE AS strata_new ' },
-  {
-    suffix: 'u',
-    event: 'UPDATE',
-    referencing: 'REFERENCING OLD TABLE AS strata_old NEW TABLE AS strata_new ',
-  },
-  { suffix: 'd', event: 'DELETE', referencing: 'REFERENCING OLD TABLE AS strata_old ' },
-  { suffix: 't', event: 'TRUNCATE', referencing: '' },
+  { suffix: 'i', op: 'I', event: 'INSERT', tables: ['new'] },
+  { suffix: 'u', op: 'U', event: 'UPDATE', tables: ['old', 'new'] },
+  { suffix: 'd', op: 'D', event: 'DELETE', tables: ['old'] },
+  { suffix: 't', op: 'T', event: 'TRUNCATE', tables: [] },
 ] as const;
+
+type Event = (typeof EVENTS)[number];
 
 /** The triggers that a complete table has, by name. */
 export function triggerNames(names: OutboxNames): string[] {
   return EVENTS.map(({ suffix }) => `${names.table}_${suffix}`);
 }
 
-export function functionName(names: OutboxNames, plan: TriggerPlan): TableName {
+/** The functions behind them, in the same order. */
+export function functionNames(names: OutboxNames, plan: TriggerPlan): TableName[] {
+  return EVENTS.map((event) => functionName(names, plan, event));
+}
+
+function functionName(names: OutboxNames, plan: TriggerPlan, { suffix }: Event): TableName {
   return {
     schema: names.schema,
-    name: hashedName(`${names.table}_of_${plan.table.name}`, `${plan.table.schema}.${plan.table.name}`),
+    name: hashedName(
+      `${names.table}_of_${suffix}_${plan.table.name}`,
+      `${plan.table.schema}.${plan.table.name}`,
+    ),
   };
 }
 
-/** Says which version a function is of; kept as its comment. */
+/** Says which version the functions are of; kept as their comment. */
 export function fingerprint(names: OutboxNames, plan: TriggerPlan): string {
-  return `nestjs-strata outbox ${OUTBOX_VERSION} ${shortHash(functionBody(names, plan), 16)}`;
+  const bodies = EVENTS.map((event) => functionBody(names, plan, event));
+  return `nestjs-strata outbox ${OUTBOX_VERSION} ${shortHash(bodies.join(), 16)}`;
 }
 
 /**
- * The function behind the triggers of a table. One INSERT per statement, by the transition tables, so that a bulk
+ * The functions behind the triggers of a table. One INSERT per statement, by the transition tables, so that a bulk
  * UPDATE costs one row here and not a hundred thousand.
  *
- * It refers to no column: one that a migration drops or renames must not make writes fail. Writers need no rights on the
- * outbox (SECURITY DEFINER). They cannot slip it other objects, as every name and operator says its schema; that does
+ * They refer to no column: one that a migration drops or renames must not make writes fail. Writers need no rights on
+ * the outbox (SECURITY DEFINER). They cannot slip it other objects, as every name and operator says its schema; that does
  * what `SET search_path` does, without its 6 microseconds per call.
  *
- * Cost is what everybody pays on every write. json, not jsonb: it is only copied here, and read elsewhere.
+ * Cost is what everybody pays on every write (test/bench/outbox-cost.mjs): most of it is PostgreSQL's for making ready to
+ * run a query, and about a microsecond for each expression of PL/pgSQL in each transaction. So each kind of write has a
+ * function of its own, which asks for nothing, and a statement of one row has a query without aggregates. json, not jsonb:
+ * it is only copied here, and read elsewhere. A trigger per row would cost the same for one row, and 5 microseconds for
+ * each of a hundred thousand; WHEN (OLD.* *<> NEW.*) alone costs 6, as its condition is made ready for each statement.
  */
-export function createFunctionSql(names: OutboxNames, plan: TriggerPlan): string[] {
-  const name = quoteTable(functionName(names, plan));
-  return [
-    `CREATE OR REPLACE FUNCTION ${name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS ${dollarQuoted(functionBody(names, plan))}`,
-    `REVOKE ALL ON FUNCTION ${name}() FROM PUBLIC`,
-    `COMMENT ON FUNCTION ${name}() IS ${quoteText(fingerprint(names, plan))}`,
-  ];
-}
-
-/** @param relation the table itself, or a partition or child of it */
-export function createTriggersSql(names: OutboxNames, plan: TriggerPlan, relation: TableName): string[] {
-  const call = `${quoteTable(functionName(names, plan))}()`;
-  return EVENTS.flatMap(({ suffix, event, referencing }) => {
-    const trigger = quoteName(`${names.table}_${suffix}`);
+export function createFunctionsSql(names: OutboxNames, plan: TriggerPlan): string[] {
+  const comment = quoteText(fingerprint(names, plan));
+  return EVENTS.flatMap((event) => {
+    const name = quoteTable(functionName(names, plan, event));
     return [
-      `CREATE OR REPLACE TRIGGER ${trigger} AFTER ${event} ON ${quoteTable(relation)} ` +
-        `${referencing}FOR EACH STATEMENT EXECUTE FUNCTION ${call}`,
+      `CREATE OR REPLACE FUNCTION ${name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS ${dollarQuoted(functionBody(names, plan, event))}`,
+      `REVOKE ALL ON FUNCTION ${name}() FROM PUBLIC`,
+      `COMMENT ON FUNCTION ${name}() IS ${comment}`,
     ];
   });
 }
 
-export function dropTriggersSql(names: OutboxNames, relation: TableName): string[] {
-  return triggerNames(names).map(
-    (trigger) => `DROP TRIGGER IF EXISTS ${quoteName(trigger)} ON ${quoteTable(relation)}`,
-  );
+/** @param relation the table itself, or a partition or child of it */
+export function createTriggersSql(names: OutboxNames, plan: TriggerPlan, relation: TableName): string[] {
+  return EVENTS.map((event) => {
+    const referencing = event.tables.map((table) => `${table.toUpperCase()} TABLE AS strata_${table} `);
+    const from = referencing.length > 0 ? `REFERENCING ${referencing.join('')}` : '';
+    return (
+      `CREATE OR REPLACE TRIGGER ${quoteName(`${names.table}_${event.suffix}`)} ` +
+      `AFTER ${event.event} ON ${quoteTable(relation)} ${from}` +
+      `FOR EACH STATEMENT EXECUTE FUNCTION ${quoteTable(functionName(names, plan, event))}()`
+    );
+  });
 }
 
-export function dropFunctionSql(name: TableName): string {
-  return `DROP FUNCTION IF EXISTS ${quoteTable(name)}()`;
-}
-
-function functionBody(names: OutboxNames, plan: TriggerPlan): string {
-  const source = quoteText(plan.source);
-  const writer = `pg_catalog.current_setting(${quoteText(NODE_SETTING)}, true)`;
-  // One more than allowed shows that there were more, without counting them all. LIMIT over single values: over whole
-  // rows it would cost as much again.
-  const rows = (table: string): string =>
-    `(SELECT CASE WHEN pg_catalog.count(*) OPERATOR(pg_catalog.<=) ${plan.maxRows} THEN pg_catalog.json_agg(${recorded(plan)}) END AS rows,
-        pg_catalog.count(*) AS found
-      FROM (SELECT pg_catalog.row_to_json(r) AS j FROM ${table} AS r LIMIT ${plan.maxRows + 1}) AS x)`;
-  const insert = (op: string, old: string, now: string, from = ''): string =>
-    `INSERT INTO ${names.rows} (source, op, writer, old, new)
-    SELECT ${source}, '${op}', ${writer}, ${old}, ${now}${from};`;
-  const where = (table: string): string => `\n    WHERE ${table}.found OPERATOR(pg_catalog.>) 0`;
+function functionBody(names: OutboxNames, plan: TriggerPlan, { op, tables }: Event): string {
+  const insert = (values: string): string =>
+    `INSERT INTO ${names.rows} (source, op, writer, ${tables.length > 0 ? tables.join(', ') : 'old, new'})
+    SELECT ${quoteText(plan.source)}, '${op}', ${writer(names, plan)}, ${values};`;
+  const [first] = tables;
+  if (!first)
+    return `
+BEGIN
+  ${insert('NULL, NULL')}
+  RETURN NULL;
+END;
+`;
+  const list = (each: (table: string) => string, separator = ', '): string =>
+    tables.map(each).join(separator);
   return `
 BEGIN
-  IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
-    ${insert('U', 'o.rows', 'n.rows', `\n    FROM ${rows('strata_old')} AS o, ${rows('strata_new')} AS n${where('o')}`)}
-  ELSIF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
-    ${insert('I', 'NULL', 'n.rows', `\n    FROM ${rows('strata_new')} AS n${where('n')}`)}
-  ELSIF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
-    ${insert('D', 'o.rows', 'NULL', `\n    FROM ${rows('strata_old')} AS o${where('o')}`)}
-  ELSE
-    ${insert('T', 'NULL', 'NULL')}
-  END IF;${plan.notify ? notify(names) : ''}
+  ${insert(`${list((table) => `x.${table}_row`)}
+    FROM (SELECT ${list((table) => `pg_catalog.json_build_array(${recorded(plan, table)}) AS ${table}_row`)}
+      FROM ${list((table) => `strata_${table}`)} LIMIT 1) AS x
+    WHERE NOT EXISTS (SELECT FROM strata_${first} OFFSET 1)
+      AND ${list((table) => small(`x.${table}_row`), ' AND ')}`)}
+  IF NOT FOUND THEN
+    ${insert(`${list((table) => `${table}_rows.rows`)}
+    FROM ${list((table) => `${manyRows(plan, table)} AS ${table}_rows`)}
+    WHERE ${first}_rows.found OPERATOR(pg_catalog.>) 0`)}
+  END IF;
   RETURN NULL;
 END;
 `;
 }
 
-/**
- * NOTIFY takes a lock on the whole database until its transaction is committed: if every write did it, commits would go
- * one by one. So of the transactions under way one announces; the others are found with it, or by polling. A node's own writes are not
- * announced: nobody relays them before the node has had its time. As a condition
- * it is evaluated without a query of its own.
- */
-function notify(names: OutboxNames): string {
-  return `
-  IF FOUND AND coalesce(pg_catalog.current_setting(${quoteText(NODE_SETTING)}, true), '') OPERATOR(pg_catalog.=) ''
-    AND pg_catalog.pg_try_advisory_xact_lock(${names.locks.notify})
-    AND pg_catalog.pg_notify(${quoteText(names.channel)}, '') IS NULL THEN
-    NULL;
-  END IF;`;
+function small(json: string): string {
+  return `pg_catalog.pg_column_size(${json}) OPERATOR(pg_catalog.<=) ${MAX_ROW_BYTES}`;
 }
 
-/** Of `x.j`, a row as JSON. */
-function recorded(plan: TriggerPlan): string {
-  const pick = (columns: readonly string[]): string =>
-    `(SELECT pg_catalog.json_object_agg(e.key, e.value) FROM pg_catalog.json_each(x.j) AS e
-        WHERE e.key OPERATOR(pg_catalog.=) ANY (ARRAY[${columns.map(quoteText).join(', ')}]::pg_catalog.text[]))`;
-  const all = plan.columns ? pick([...new Set([...plan.primaryColumns, ...plan.columns])]) : 'x.j';
+/**
+ * One more than allowed shows that there were more, without counting them all. LIMIT over single values: over whole rows it
+ * would cost as much again.
+ */
+function manyRows(plan: TriggerPlan, table: string): string {
   const id = plan.primaryColumns.flatMap((name) => [
     quoteText(name),
     `x.j OPERATOR(pg_catalog.->) ${quoteText(name)}`,
   ]);
-  return `CASE WHEN pg_catalog.pg_column_size(x.j) OPERATOR(pg_catalog.<=) ${MAX_ROW_BYTES} THEN ${all} ELSE pg_catalog.json_build_object(${id.join(', ')}) END`;
+  return `(SELECT CASE WHEN pg_catalog.count(*) OPERATOR(pg_catalog.<=) ${plan.maxRows} THEN pg_catalog.json_agg(
+        CASE WHEN ${small('x.j')} THEN x.j ELSE pg_catalog.json_build_object(${id.join(', ')}) END) END AS rows,
+        pg_catalog.count(*) AS found
+      FROM (SELECT ${recorded(plan, table)} AS j FROM strata_${table} LIMIT ${plan.maxRows + 1}) AS x)`;
+}
+
+/** A row as JSON; `.*`, as a column of the name would come first. */
+function recorded({ primaryColumns, columns }: TriggerPlan, table: string): string {
+  const json = `pg_catalog.row_to_json(strata_${table}.*)`;
+  if (!columns) return json;
+  const picked = [...new Set([...primaryColumns, ...columns])].map(quoteText).join(', ');
+  return `(SELECT pg_catalog.json_object_agg(e.key, e.value) FROM pg_catalog.json_each(${json}) AS e
+        WHERE e.key OPERATOR(pg_catalog.=) ANY (ARRAY[${picked}]::pg_catalog.text[]))`;
+}
+
+/**
+ * Who writes; a stranger's write is also announced, by an expression, as a statement of its own would cost more.
+ *
+ * NOTIFY takes a lock on the whole database until its transaction is committed: if every write did it, commits would go
+ * one by one. So of the transactions under way one announces; the others are found with it, or by polling. A node's own
+ * writes are not announced: nobody relays them before the node has had its time.
+ */
+function writer(names: OutboxNames, plan: TriggerPlan): string {
+  const node = `pg_catalog.current_setting(${quoteText(NODE_SETTING)}, true)`;
+  if (!plan.notify) return node;
+  return `CASE WHEN coalesce(${node}, '') OPERATOR(pg_catalog.=) '' AND pg_catalog.pg_try_advisory_xact_lock(${names.locks.notify})
+      THEN pg_catalog.pg_notify(${quoteText(names.channel)}, '')::pg_catalog.text ELSE ${node} END`;
 }
