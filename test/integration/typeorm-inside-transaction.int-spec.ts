@@ -344,6 +344,27 @@ describeWithServices('inside a transaction', () => {
       }
     });
 
+    it('nor is what it evicts then lost in another transaction that is open', async () => {
+      const released = deferred<void>();
+      const late = deferred<unknown>();
+      await here.balance();
+      await runInTransaction(here.dataSource, async () => {
+        void released.promise
+          .then(() => here.cache.delete('accounts', 'a1'))
+          .then(
+            (all) => late.resolve(all),
+            (error: unknown) => late.reject(error),
+          );
+      });
+      await outsideTransaction(() =>
+        runInTransaction(here.dataSource, async () => {
+          released.resolve();
+          expect(await late.promise).toMatchObject({ acknowledged: true });
+        }),
+      );
+      expect(here.peek()).toBe(undefined);
+    });
+
     it('other data sources do not', async () => {
       await rolledBack(async (em) => {
         await write(em, 7);
