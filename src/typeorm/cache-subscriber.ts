@@ -1,6 +1,7 @@
 import type {
   AfterQueryEvent,
   BeforeQueryEvent,
+  DataSource,
   EntityMetadata,
   EntitySubscriberInterface,
   InsertEvent,
@@ -13,7 +14,8 @@ import type {
 } from 'typeorm';
 import type { Clock, InvalidationSelector } from '#tiered-cache';
 import type { CommitFences } from './commit-fences.js';
-import { batch, type Invalidation, isEmpty, unknownRow } from './invalidation-batch.js';
+import { EntityWrites } from './entity-writes.js';
+import { batch, type Invalidation, isEmpty } from './invalidation-batch.js';
 import type { GateLog, InvalidationGate } from './invalidation-gate.js';
 import type { MarkRegistry } from './mark-registry.js';
 import type { Outboxes } from './outbox/outboxes.js';
@@ -37,6 +39,7 @@ const MAX_PREPARED = 1_000;
 /** What a subscriber asks of the outboxes. */
 export type OutboxPort = Pick<Outboxes, 'transactionOf' | 'settle'> & {
   look?(queryRunner: QueryRunner): void;
+  records?(dataSource: DataSource): boolean;
 };
 
 /**
@@ -63,6 +66,7 @@ export class CacheSubscriber implements EntitySubscriberInterface {
     { writes: Invalidation[]; sent: Promise<void> }
   >();
   private readonly tables: StatementTables;
+  private readonly entities: EntityWrites;
   private readonly prepared = new Map<string, Invalidation[]>();
   private readonly positions = new WeakMap<QueryRunner, string>();
   private readonly again = new Set<() => void>();
@@ -82,6 +86,7 @@ export class CacheSubscriber implements EntitySubscriberInterface {
     private readonly againMs: readonly number[] = AGAIN_MS,
   ) {
     this.tables = new StatementTables(marks);
+    this.entities = new EntityWrites(marks);
   }
 
   /** Where the log stands after the last invalidation for this query runner; null if the cache has not acknowledged it. */
@@ -96,53 +101,24 @@ export class CacheSubscriber implements EntitySubscriberInterface {
   }
 
   afterInsert(event: InsertEvent<ObjectLiteral>): Promise<void> | void {
-    return this.write(event, (metadata) => {
-      const row = event.entity as ObjectLiteral | undefined;
-      if (!row) return this.unknown(metadata);
-      // Only save() says the id. Otherwise it is a QueryBuilder's INSERT: if that may have replaced a row (upsert),
-      // nobody has seen what the row was before.
-      const runner = this.runners.get(event.queryRunner);
-      const replaces = event.entityId === undefined && runner?.insertReplaces !== false;
-      return this.marks
-        .concerned(metadata)
-        .row.map((entity) =>
-          replaces
-            ? entity.replace(metadata, { sources: [row], origin: 'stored' })
-            : entity.write(metadata, [{ sources: [row], origin: 'inserted' }], true),
-        );
-    });
+    const replaces = this.runners.get(event.queryRunner)?.insertReplaces !== false;
+    return this.write(event, () => this.entities.inserted(event, replaces));
   }
 
   afterUpdate(event: UpdateEvent<ObjectLiteral>): Promise<void> | void {
-    return this.write(event, (metadata) => {
-      const { entity: row, updatedColumns, updatedRelations } = event;
-      const before = event.databaseEntity as ObjectLiteral | undefined;
-      // update(), increment(), QueryBuilder: no row. Orphans of a one-to-many: nothing at all.
-      if (!row || !before) return this.unknown(metadata);
-      return this.marks.concerned(metadata).row.map((entity) =>
-        entity.write(
-          metadata,
-          [
-            { sources: [before], origin: 'stored' },
-            // save() leaves undefined properties as they are in the database.
-            { sources: [row, before], origin: 'stored' },
-          ],
-          entity.changesLists(metadata, updatedColumns, updatedRelations),
-        ),
-      );
-    });
+    return this.write(event, () => this.entities.updated(event));
   }
 
   afterRemove(event: RemoveEvent<ObjectLiteral>): Promise<void> | void {
-    return this.appeared(event, true);
+    return this.write(event, () => this.entities.removed(event));
   }
 
   afterSoftRemove(event: RemoveEvent<ObjectLiteral>): Promise<void> | void {
-    return this.appeared(event);
+    return this.write(event, () => this.entities.appeared(event));
   }
 
   afterRecover(event: RemoveEvent<ObjectLiteral>): Promise<void> | void {
-    return this.appeared(event);
+    return this.write(event, () => this.entities.appeared(event));
   }
 
   /**
@@ -215,39 +191,20 @@ export class CacheSubscriber implements EntitySubscriberInterface {
     );
   }
 
-  /** A row came or went, and is known: from the database, or from the entity (whose id `remove` has blanked). */
-  private appeared(event: RemoveEvent<ObjectLiteral>, deleted = false): Promise<void> | void {
-    return this.write(event, (metadata) => {
-      const cascaded = deleted ? this.marks.concerned(metadata).cascaded.map(unknownRow) : [];
-      const stored = event.databaseEntity as ObjectLiteral | undefined;
-      if (!stored && !event.entity) return [...this.unknown(metadata), ...cascaded];
-      const sources = stored ? [stored] : [event.entity ?? {}, idOf(metadata, event.entityId)];
-      const { row } = this.marks.concerned(metadata);
-      return [
-        ...row.map((entity) => entity.write(metadata, [{ sources, origin: 'stored' }], true)),
-        ...cascaded,
-      ];
-    });
-  }
-
-  private unknown(metadata: EntityMetadata): Invalidation[] {
-    return this.marks.concerned(metadata).unknown.map(unknownRow);
-  }
-
   private write(
     { queryRunner, metadata }: { queryRunner: QueryRunner; metadata: EntityMetadata },
-    describe: (metadata: EntityMetadata) => Invalidation[],
+    describe: () => Invalidation[],
   ): Promise<void> | void {
     const { unknown, cascaded } = this.marks.concerned(metadata);
     if (unknown.length === 0 && cascaded.length === 0) return;
     let writes: Invalidation[];
     try {
       // A junction row is no entity's row: what it says of both sides is that something changed.
-      writes = metadata.isJunction ? this.unknown(metadata) : describe(metadata);
+      writes = metadata.isJunction ? this.entities.unknown(metadata) : describe();
     } catch (error) {
       // A throw here would undo or fail the host's write.
       this.log.error(`write to ${metadata.name} not understood, treated as unknown rows: ${String(error)}`);
-      writes = this.unknown(metadata);
+      writes = this.entities.unknown(metadata);
     }
     if (!this.inTransaction(queryRunner)) return this.committed(queryRunner, writes);
     this.runner(queryRunner).add(writes);
@@ -292,10 +249,7 @@ export class CacheSubscriber implements EntitySubscriberInterface {
     else if (answer === 'done') this.unexplained(queryRunner);
     else {
       this.counts.swept += 1;
-      const concerned = tables.map((metadata) => this.marks.concerned(metadata));
-      return this.unanswered(
-        batch(concerned.flatMap(({ unknown, cascaded }) => [...unknown, ...cascaded].map(unknownRow))),
-      );
+      return this.unanswered(batch(tables.flatMap((metadata) => this.entities.unknown(metadata, true))));
     }
   }
 
@@ -388,7 +342,8 @@ export class CacheSubscriber implements EntitySubscriberInterface {
       if (position !== null) this.positions.set(queryRunner, position);
       if (xid !== undefined) this.outboxes?.settle(queryRunner, xid, selector, position);
     };
-    return this.gate.send(selector, { fence, acknowledged, waitedMs });
+    const recorded = this.outboxes?.records?.(queryRunner.dataSource);
+    return this.gate.send(selector, { fence, acknowledged, waitedMs, recorded });
   }
 
   /** What may have been committed, or may be in a moment: now, and again. */
@@ -429,12 +384,4 @@ export class CacheSubscriber implements EntitySubscriberInterface {
     }
     return runner;
   }
-}
-
-/** `entityId` is the bare id where there is one primary column. */
-function idOf(metadata: EntityMetadata, entityId: unknown): ObjectLiteral {
-  if (metadata.hasMultiplePrimaryKeys) return (entityId as ObjectLiteral | undefined) ?? {};
-  const row: ObjectLiteral = {};
-  metadata.primaryColumns[0]?.setEntityValue(row, entityId);
-  return row;
 }

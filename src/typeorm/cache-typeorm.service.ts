@@ -5,7 +5,7 @@ import {
   type OnModuleInit,
 } from '@nestjs/common';
 import type { ModuleRef } from '@nestjs/core';
-import { DataSource } from 'typeorm';
+import { DataSource, EntityManager, type QueryRunner } from 'typeorm';
 import { InvalidOptionsError, systemClock, type TieredCache } from '#tiered-cache';
 import { getCacheToken } from '../cache.tokens.js';
 import { CacheSubscriber } from './cache-subscriber.js';
@@ -17,6 +17,7 @@ import { MarkRegistry } from './mark-registry.js';
 import { Outboxes, WITHOUT_OUTBOX } from './outbox/outboxes.js';
 import { bindQueryCache } from './query-result-cache/strata-query-result-cache.js';
 import { registerEntities } from './register-entities.js';
+import { Tracking } from './tracking/tracking.js';
 import { followTransactions, setMaxDelay } from './transactions/run-in-transaction.js';
 
 /** Counted since the application's start. */
@@ -42,8 +43,11 @@ export class CacheTypeOrmService
   private readonly attached: Attached[] = [];
   private readonly marks: MarkRegistry;
   private cache: TieredCache | undefined;
+  /** Data sources whose outbox is this module's. */
+  private readonly relayed = new Set<DataSource>();
   private started = false;
   private gate: InvalidationGate | undefined;
+  private tracking: Tracking | undefined;
   private fences: CommitFences | null = null;
   private outboxes: Outboxes | null = null;
 
@@ -70,6 +74,7 @@ export class CacheTypeOrmService
       ),
     );
     this.gate = new InvalidationGate(this.cache, this.options.maxDelayMs, systemClock, this.logger);
+    this.tracking = new Tracking(this.cache, this.marks);
     if (this.options.fence) this.fences = new CommitFences(this.cache, this.options.fence);
     if (this.options.outbox)
       this.outboxes = new Outboxes(this.cache, this.marks, this.options.outbox, systemClock, this.logger);
@@ -100,11 +105,12 @@ export class CacheTypeOrmService
         `no entity of ${this.options.dataSources.join(', ')} is marked with @CachedEntity for the cache "${this.options.cache}"`,
       );
     this.started = true;
-    await Promise.all(this.attached.map(({ dataSource }) => this.openOutbox(dataSource)));
+    await Promise.all([...this.relayed].map((dataSource) => this.openOutbox(dataSource)));
   }
 
   async onApplicationShutdown(): Promise<void> {
     await this.outboxes?.stop();
+    this.tracking?.stop();
     for (const { dataSource, subscriber, unwrap } of this.attached.splice(0)) {
       unwrap?.();
       remove(dataSource.subscribers, subscriber);
@@ -147,12 +153,35 @@ export class CacheTypeOrmService
       };
       attachedTo.set(dataSource, [...all, one]);
       this.attached.push(one);
-    }
+    } else if (!this.started && !this.attached.includes(one))
+      this.logger.warn(
+        `a second CacheTypeOrmModule for the cache "${this.options.cache}" and the same data source: ` +
+          'the limits of the first count, and its outbox if it has one',
+      );
+    if (this.attached.includes(one)) this.tracking?.watch(dataSource);
+    if (this.outboxes && one.subscriber.relayedBy(this.outboxes)) this.relayed.add(dataSource);
     // First in the list: a host's subscriber that throws ends the round, and the write is committed all the same.
     // initialize() makes a new list, so that the subscriber may be missing from it.
     if (!dataSource.subscribers.includes(one.subscriber)) dataSource.subscribers.unshift(one.subscriber);
-    if (this.started)
+    if (this.started && this.relayed.has(dataSource))
       this.openOutbox(dataSource).catch((error: unknown) => this.logger.error(`outbox: ${reason(error)}`));
+  }
+
+  /**
+   * Where the invalidation log stands after the last committed write of this entity manager or query runner, for
+   * `minPosition` of a read elsewhere; null if the shared tier has not answered it (yet), or there is none.
+   *
+   * ```ts
+   * await dataSource.transaction(async (em) => { manager = em; ... });
+   * reply.header('x-position', cacheTypeOrm.positionOf(manager));
+   * ```
+   */
+  positionOf(of: EntityManager | QueryRunner): string | null {
+    const queryRunner = of instanceof EntityManager ? of.queryRunner : of;
+    if (!queryRunner) return null;
+    const all = attachedTo.get(queryRunner.dataSource) ?? [];
+    const one = all.find((other) => other.cache === this.cache);
+    return one?.subscriber.positionOf(queryRunner) ?? null;
   }
 
   /** Counted since the application's start. */

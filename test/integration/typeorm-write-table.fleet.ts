@@ -209,7 +209,7 @@ export class TableFleet {
         // A busy machine is no reason to go on without the answer; the limit has tests of its own.
         maxDelayMs: 5_000,
         fence: { within: '5s' },
-        outbox: this.outbox ? { install: 'off' } : false,
+        outbox: this.outbox ? {} : false,
       }),
     );
     service.onModuleInit();

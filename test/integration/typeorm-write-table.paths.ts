@@ -57,7 +57,6 @@ const INSTRUMENT_LIST = 'lists:instruments';
 const ALERTS = entries('alerts:*', 'lists:alerts');
 const LABELS = entries('labels:*', 'lists:labels');
 const ACCOUNTS = entries('accounts:*', 'statements:*', 'lists:accounts');
-const DESKS = entries('desks:*', 'currencies:*', 'lists:desks');
 const TRADERS = entries('traders:*', 'lists:traders');
 const BADGES = entries('badges:*', 'lists:badges');
 const PARTIES = entries('parties:*', 'companies:*', 'lists:parties', 'lists:companies');

@@ -52,6 +52,8 @@ const BATCH = 500;
 const INVALIDATE_MS = 10_000;
 /** Least time between two looks. */
 const BETWEEN_MS = 25;
+/** Least time between two looks at rows that were left to others. */
+const LEFT_MS = 100;
 const LONGEST_PAUSE_MS = 10_000;
 /** Above so many rows a new data set is cleared, rather than told each of them. */
 const MANY = 10_000;
@@ -168,9 +170,10 @@ export class OutboxRelay {
   private pause(): number {
     const { relayIntervalMs, writerLeadMs } = this.times;
     const { backlog, lagMs } = this.stats;
-    // Rows left to a writer, who may be dead: when they come of age, and not the whole interval later.
-    if (this.failures === 0 && backlog && lagMs !== null && lagMs < writerLeadMs)
-      return Math.min(relayIntervalMs, Math.max(BETWEEN_MS, writerLeadMs - lagMs + 5));
+    // Rows are left to their writers, who may be dead, or to another relay: when they come of age, and not the whole
+    // interval later.
+    if (this.failures === 0 && backlog && lagMs !== null)
+      return Math.min(relayIntervalMs, Math.max(LEFT_MS, writerLeadMs - lagMs + 5));
     return this.failures === 0
       ? relayIntervalMs
       : Math.max(relayIntervalMs, Math.min(LONGEST_PAUSE_MS, 100 * 2 ** this.failures));
