@@ -19,6 +19,9 @@ export class FakeOutbox {
   /** No answer to anybody. */
   down = false;
   polls = 0;
+  /** The next look misses some. */
+  lost = false;
+  private gate: Promise<void> | null = null;
   private readonly finished: { at: number; rows: number }[] = [];
 
   constructor(private readonly clock: VirtualClock) {}
@@ -28,6 +31,17 @@ export class FakeOutbox {
     const row = { selector, applied: new Set<string>() };
     this.rows.push(row);
     return row;
+  }
+
+  /** Answers are given as of now, but held back; the function lets them go. */
+  hold(): () => void {
+    let release!: () => void;
+    const gate = new Promise<void>((resolve) => (release = resolve));
+    this.gate = gate;
+    return () => {
+      if (this.gate === gate) this.gate = null;
+      release();
+    };
   }
 
   /** As the relay of `cache` does it: tells the shared tier what it was not told, and remembers how far it has come. */
@@ -57,11 +71,16 @@ export class FakeOutbox {
         this.polls++;
         alive();
         const changes = from === null ? [] : this.rows.slice(Number(from)).map(({ selector }) => selector);
-        return { changes, cursor: String(this.rows.length), lost: false };
+        const page = { changes, cursor: String(this.rows.length), lost: this.lost };
+        this.lost = false;
+        await this.gate;
+        return page;
       },
       settled: async (at, epoch) => {
         alive();
-        return this.rows.slice(0, Number(at)).every(({ applied }) => applied.has(epoch));
+        const settled = this.rows.slice(0, Number(at)).every(({ applied }) => applied.has(epoch));
+        await this.gate;
+        return settled;
       },
       record: async (selector): Promise<BusRecord> => {
         alive();

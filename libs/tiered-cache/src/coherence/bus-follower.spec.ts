@@ -132,6 +132,69 @@ describe('a namespace that goes on by the second bus', () => {
     expect(source.loads).toBe(2);
   });
 
+  it('serves no longer than the bound after a look was sent, however late its answer came', async () => {
+    const { hub, clock, source, read, outbox } = await made(1);
+    hub.down();
+    await clock.pass(2 * BOUND);
+    let release = outbox.hold();
+    await clock.pass(BOUND / 4 + 1);
+    const { polls } = outbox;
+    source.values.set('a', 2);
+    outbox.commit(A);
+    await clock.pass(BOUND - 50);
+    release();
+    release = outbox.hold();
+    await clock.until(() => outbox.polls > polls);
+    await clock.pass(60);
+    expect(await read(0)).toBe(2);
+    release();
+  });
+
+  it('sees what the others replayed after it had lost the shared tier', async () => {
+    const { hub, clock, source, read, outbox, nodes, tiers } = await made();
+    hub.inject({ at: 'request', how: 'lost', tier: tiers[1]! });
+    await clock.pass(BOUND / 4 + 1);
+    source.values.set('a', 2);
+    outbox.commit(A);
+    expect(await outbox.relay(nodes[0]!)).toBe(true);
+    await clock.pass(2 * BOUND);
+    expect(await read(1)).toBe(2);
+    expect(nodes[1]!.health().secondBus).toMatchObject({ serving: true });
+  });
+
+  it.each([
+    ['misses something', (outbox: FakeOutbox) => void (outbox.lost = true)],
+    [
+      'names what nobody here knows',
+      (outbox: FakeOutbox) => void outbox.commit({ namespaces: ['of-a-newer-version'] }),
+    ],
+  ])('forgets L1 when a look %s', async (_name, happens) => {
+    const { hub, clock, source, read, outbox } = await made(1);
+    hub.down();
+    await clock.pass(2 * BOUND);
+    source.values.set('a', 2);
+    happens(outbox);
+    await clock.pass(BOUND);
+    expect(await read(0)).toBe(2);
+    expect(await read(0, 'b')).toBe(1);
+    await read(0, 'b');
+    expect(source.loads).toBe(2);
+  });
+
+  it('keeps entries whose tags are read off the value', async () => {
+    const { hub, clock, source, outbox, nodes } = await made(1);
+    hub.down();
+    await clock.pass(2 * BOUND);
+    const read = () => nodes[0]!.getOrSet('items', 'c', source.load, { tagsOf: () => ['sector:tech'] });
+    await read();
+    await read();
+    expect(source.loads).toBe(1);
+    outbox.commit({ tags: ['sector:tech'] });
+    await clock.pass(BOUND);
+    await read();
+    expect(source.loads).toBe(2);
+  });
+
   it('another namespace goes to the source', async () => {
     const { hub, clock, nodes } = await made(1);
     const source = new Source<number>({ a: 1 });
@@ -184,6 +247,91 @@ describe('when the shared tier is back', () => {
     expect(await read(1)).toBe(2);
   });
 
+  it('L1 serves without a break', async () => {
+    const { hub, clock, nodes } = await made(1);
+    hub.down();
+    await clock.pass(10 * BOUND);
+    hub.up();
+    for (let i = 0; i < 4 * BOUND; i++) {
+      await clock.pass(1);
+      expect(nodes[0]!.health().l1.serving).toBe(true);
+    }
+    expect(nodes[0]!.health().secondBus).toMatchObject({ active: false, sharedTrusted: true });
+  });
+
+  it('a look from before its return does not count', async () => {
+    const { hub, clock, outbox, nodes } = await made();
+    hub.down();
+    await clock.pass(2 * BOUND);
+    const release = outbox.hold();
+    await clock.pass(BOUND / 4 + 1);
+    outbox.commit(A);
+    hub.up();
+    await clock.until(() => nodes.every((node) => node.health().circuit === 'closed' && node.epoch !== null));
+    await clock.pass(BOUND / 2);
+    release();
+    await clock.pass(2 * BOUND);
+    expect(nodes[0]!.health().secondBus).toMatchObject({ sharedTrusted: false });
+  });
+
+  it('lost again meanwhile, it is not believed before what changed since was replayed, too', async () => {
+    const { hub, clock, outbox, nodes } = await made();
+    const epoch = nodes[0]!.epoch!;
+    hub.down();
+    const first = outbox.commit(A);
+    await clock.pass(2 * BOUND);
+    hub.up();
+    await clock.pass(4 * BOUND);
+    hub.down();
+    await clock.pass(2 * BOUND);
+    outbox.commit({ keys: [{ namespace: 'items', id: 'b' }] });
+    hub.up();
+    first.applied.add(epoch);
+    await clock.pass(4 * BOUND);
+    expect(nodes[0]!.health().secondBus).toMatchObject({ sharedTrusted: false });
+    expect(await nodes[0]!.get('items', 'b')).toBeUndefined();
+  });
+
+  it('lost while the answer was under way, it is not believed either', async () => {
+    const { hub, clock, outbox, nodes } = await made(1);
+    hub.down();
+    await clock.pass(2 * BOUND);
+    hub.up();
+    // The look after its return, and then the question whether all is replayed.
+    await clock.until(() => nodes[0]!.health().circuit === 'closed');
+    const release = outbox.hold();
+    await clock.pass(BOUND);
+    hub.down();
+    await clock.pass(10);
+    outbox.commit(A);
+    release();
+    hub.up();
+    await clock.pass(4 * BOUND);
+    expect(nodes[0]!.health().secondBus).toMatchObject({ sharedTrusted: false });
+  });
+
+  it('a connection that was only interrupted is doubted as well', async () => {
+    const { hub, clock, outbox, nodes } = await made(1);
+    outbox.commit(A);
+    hub.down();
+    await settle();
+    hub.up();
+    await clock.pass(1);
+    expect(nodes[0]!.health().secondBus).toMatchObject({ sharedTrusted: false });
+  });
+
+  it('its log alone is no reason to serve', async () => {
+    const { hub, clock, source, read, outbox } = await made(1);
+    hub.down();
+    await clock.pass(BOUND);
+    outbox.down = true;
+    source.values.set('a', 2);
+    outbox.commit(A);
+    hub.up();
+    await clock.pass(4 * BOUND);
+    expect(await read(0)).toBe(2);
+  });
+
   it('the second bus is asked no more', async () => {
     const { hub, clock, outbox, nodes } = await made(1);
     hub.down();
@@ -202,7 +350,7 @@ describe('an invalidation that is recorded already', () => {
     const { hub, clock, nodes, outbox, read, source } = await made(1);
     hub.down();
     await clock.pass(2 * BOUND);
-    for (let i = 0; i < 20_000; i++) {
+    for (let i = 0; i < 10_500; i++) {
       const selector = { keys: [{ namespace: 'items', id: `x${i}` }] };
       outbox.commit(selector);
       await nodes[0]!.invalidate(selector, { recorded: true });
