@@ -27,6 +27,8 @@ export interface SendOptions {
   acknowledged?: (position: string | null) => void;
   /** How long the write has waited for the cache already, milliseconds. */
   waitedMs?: number | undefined;
+  /** The outbox has it, too. */
+  recorded?: boolean | undefined;
 }
 
 /** How many keys and tags a log line names. */
@@ -50,11 +52,11 @@ export class InvalidationGate {
   /** Resolves when the cache has answered, or when the write has waited for `maxDelayMs` in all. Never rejects. */
   async send(
     selector: InvalidationSelector,
-    { fence, acknowledged, waitedMs = 0 }: SendOptions = {},
+    { fence, acknowledged, waitedMs = 0, recorded = false }: SendOptions = {},
   ): Promise<void> {
     if (isEmpty(selector)) return;
     this.counts.sent += 1;
-    const sending = this.attempt(selector, fence ?? this.cache, acknowledged);
+    const sending = this.attempt(selector, fence ?? this.cache, recorded, acknowledged);
     let cancel = (): void => {};
     const limit = new Promise<'late'>((resolve) => {
       cancel = this.clock.setTimer(Math.max(0, this.maxDelayMs - waitedMs), () => resolve('late'));
@@ -71,10 +73,11 @@ export class InvalidationGate {
   private async attempt(
     selector: InvalidationSelector,
     by: Pick<Fence, 'invalidate'>,
+    recorded: boolean,
     onAcknowledged?: (position: string | null) => void,
   ): Promise<void> {
     try {
-      const { acknowledged, position } = await outsideTransaction(() => by.invalidate(selector));
+      const { acknowledged, position } = await outsideTransaction(() => by.invalidate(selector, { recorded }));
       // The cache keeps it, bypasses the entries here, sends it again, and logs it.
       if (acknowledged) onAcknowledged?.(position);
       else this.counts.unacknowledged += 1;
@@ -82,7 +85,7 @@ export class InvalidationGate {
       this.counts.failed += 1;
       this.log.error(`invalidation failed (${targets(selector)}): ${text(error)}`);
       // Faults of the tier are no rejections, so the selector was refused: rather an empty cache than a wrong one.
-      if (selector.all !== true && !isClosed(error)) await this.attempt({ all: true }, by);
+      if (selector.all !== true && !isClosed(error)) await this.attempt({ all: true }, by, false);
     }
   }
 }
