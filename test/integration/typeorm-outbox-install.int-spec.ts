@@ -272,6 +272,24 @@ describeWithPostgres('installing the outbox', () => {
     expect(await cli('instal')).toBe(2);
   });
 
+  it('needs no right on the database where the schema is there', async () => {
+    const { rows } = await sql.query('SELECT current_database() AS name, current_user AS owner');
+    // Rights that an owner has taken from himself are refused like anybody's.
+    await sql.query(`REVOKE CREATE ON DATABASE "${rows[0].name}" FROM "${rows[0].owner}"`);
+    expect((await installOutbox(dataSource)).installed).toEqual(['tick', 'party']);
+    await expect(installOutbox(dataSource, { schema: 'elsewhere' })).rejects.toThrow(/permission denied/);
+  });
+
+  it('says when the application may write to its tables, but not relay', async () => {
+    await installOutbox(dataSource);
+    await sql.query('REVOKE DELETE ON strata_outbox_applied FROM CURRENT_USER');
+    expect(await problems()).toEqual([
+      expect.stringMatching(
+        /^ null: the role "\w+" may not relay: GRANT SELECT, INSERT, UPDATE, DELETE ON "public"."strata_outbox_applied" TO "\w+"$/,
+      ),
+    ]);
+  });
+
   it('names and schemas of all kinds', async () => {
     await sql.query('CREATE SCHEMA "Odd ""Schema"""');
     const options = { schema: 'Odd "Schema"', table: 'Select' };

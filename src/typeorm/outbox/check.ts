@@ -1,5 +1,5 @@
-import { quoteTable } from './identifiers.js';
-import { functionComments, relationsOf, serverTooOld } from './installed.js';
+import { quoteName, quoteTable } from './identifiers.js';
+import { functionComments, relationsOf, serverTooOld, withoutRights } from './installed.js';
 import { tablesExist } from './install.js';
 import type { OutboxNames } from './outbox-names.js';
 import { type OutboxTriggerOptions, resolveTriggerOptions } from './outbox.options.js';
@@ -43,6 +43,15 @@ export async function findings(
       table: null,
       problem: `the tables of ${names.rows} do not exist: install the outbox`,
     });
+  else {
+    const { role, tables: closed } = await withoutRights(sql, [names.rows, names.applied, names.consumers]);
+    if (closed.length > 0)
+      found.push({
+        entities: [],
+        table: null,
+        problem: `the role "${role}" may not relay: GRANT SELECT, INSERT, UPDATE, DELETE ON ${closed.join(', ')} TO ${quoteName(role)}`,
+      });
+  }
   for (const table of tables) found.push(...(await findingsOf(sql, names, table)));
   return found;
 }

@@ -1,5 +1,5 @@
 import { InvalidOptionsError } from '#tiered-cache';
-import { quoteTable } from './identifiers.js';
+import { quoteName, quoteTable } from './identifiers.js';
 import { functionComments, outboxFunctions, relationsOf, serverTooOld } from './installed.js';
 import { createTablesSql, dropTablesSql } from './outbox-tables.js';
 import type { OutboxNames } from './outbox-names.js';
@@ -41,8 +41,10 @@ export async function installOutbox(
     if (old) throw new InvalidOptionsError('outbox: PostgreSQL', old, '14 or newer');
     const names = await resolveNames(sql, dataSource, resolved);
     await lock(sql, names);
-    if (!(await tablesExist(sql, names)))
+    if (!(await tablesExist(sql, names))) {
+      await createSchema(sql, names.schema);
       for (const statement of createTablesSql(names)) await sql(statement);
+    }
     const result: OutboxInstallation = { installed: [], unchanged: [], missing: [] };
     for (const { tracked, plan } of await planTables(sql, dataSource, resolved)) {
       if (!plan) result.missing.push(tracked.path);
@@ -94,6 +96,14 @@ export async function tablesExist(sql: Sql, names: OutboxNames): Promise<boolean
     [[names.rows, names.applied, names.consumers]],
   );
   return row?.all ?? false;
+}
+
+/** IF NOT EXISTS would need rights on the database even where the schema is there. */
+async function createSchema(sql: Sql, schema: string): Promise<void> {
+  const [row] = await sql<{ there: boolean }>('SELECT to_regnamespace($1) IS NOT NULL AS there', [
+    quoteName(schema),
+  ]);
+  if (!row?.there) await sql(`CREATE SCHEMA ${quoteName(schema)}`);
 }
 
 async function lock(sql: Sql, names: OutboxNames): Promise<void> {

@@ -91,6 +91,19 @@ export async function functionComments(sql: Sql, functions: readonly TableName[]
   return rows.map(({ comment }) => comment ?? '');
 }
 
+/** Of these tables, those on which the connection's role lacks a right that a relay needs; with the role. */
+export async function withoutRights(
+  sql: Sql,
+  tables: readonly string[],
+): Promise<{ role: string; tables: string[] }> {
+  const rows = await sql<{ role: string; name: string }>(
+    `SELECT current_user::text AS role, name FROM unnest($1::text[]) AS name
+     WHERE NOT (SELECT bool_and(has_table_privilege(name, kind)) FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS kind)`,
+    [tables],
+  );
+  return { role: rows[0]?.role ?? '', tables: rows.map(({ name }) => name) };
+}
+
 /** All functions of this outbox, whichever application installed them. */
 export async function outboxFunctions(sql: Sql, names: OutboxNames): Promise<TableName[]> {
   return sql<TableName>(

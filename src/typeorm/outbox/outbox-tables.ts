@@ -16,7 +16,6 @@ export const NODE_SETTING = 'strata.node';
  */
 export function createTablesSql(names: OutboxNames): string[] {
   return [
-    `CREATE SCHEMA IF NOT EXISTS ${quoteName(names.schema)}`,
     `CREATE TABLE IF NOT EXISTS ${names.rows} (
   xid xid8 NOT NULL DEFAULT pg_current_xact_id(),
   id bigint NOT NULL GENERATED ALWAYS AS IDENTITY (CACHE 32),
