@@ -12,6 +12,7 @@ import type {
   ManyLoader,
   SetOptions,
 } from './options.js';
+import { currentLoad, trackedLoads } from './tracking/tracked-context.js';
 
 /*
  * Reads and writes of the cache inside an open database transaction (protocol, Read: "A load on an open transaction's
@@ -78,6 +79,8 @@ export async function storedInside<T>(
   lookUp: LookUp<T>,
   options?: GetOrSetOptions<T>,
 ): Promise<Map<string, T>> {
+  // What the transaction sees is no base for what is stored outside of it.
+  if (trackedLoads !== 0) currentLoad()?.refuse('it was made of a value read inside a transaction');
   if (!transaction.bypasses && options?.fresh !== true) return transaction.outside(lookUp);
   ns.counters.misses += count;
   return new Map();
