@@ -29,7 +29,7 @@ import type {
 import type { Ttl } from './duration.js';
 import type { EntryKey } from './remote/remote-tier.js';
 import { askingLoad, dependOnNode } from './tracking/made-of-entries.js';
-import { trackedLoads } from './tracking/tracked-context.js';
+import { currentLoad, trackedLoads } from './tracking/tracked-context.js';
 
 /** The read and write paths that all namespaces of a cache share. */
 export interface CachePaths {
@@ -179,6 +179,8 @@ export class CacheNamespace<T = unknown> {
       const stored = await storedInside(transaction, this.ns, 1, () => this.stored([id], undefined));
       return stored.has(id) ? hit(stored.get(id) as T) : unreserved();
     }
+    // A tracked load has to see for itself what it is made of.
+    if (trackedLoads !== 0 && currentLoad() !== null) return unreserved();
     const { values } = this.strict(undefined) ? this.noneFromL1([]) : this.fromL1([id]);
     if (values.has(id)) return hit(values.get(id) as T);
     const request = this.request(id, key, UNUSED, options);
