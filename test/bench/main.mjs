@@ -49,13 +49,19 @@ async function main(argv) {
     log,
     startRedis: () => startRedis({ args: ['--maxclients', '1000'] }),
   });
+  const clean = () => Promise.allSettled([bench.end(), built.remove()]);
+  // Processes of contenders end with ours; Redis and the build do not.
+  for (const signal of ['SIGINT', 'SIGTERM'])
+    process.once(signal, () => void clean().then(() => process.exit(signal === 'SIGINT' ? 130 : 143)));
   try {
     const known = await versions({ here: HERE, root: ROOT });
     for (const suite of options.suites) {
       log(`${suite} ...`);
+      const startedAt = performance.now();
       await (
         await suiteOf(suite)
       )(bench);
+      log(`  ${((performance.now() - startedAt) / 1_000).toFixed(0)} s`);
       const rows = bench.rows.filter((row) => row.suite === suite);
       if (rows.length > 0) console.log(rowsTable(suite, rows));
     }
@@ -74,8 +80,7 @@ async function main(argv) {
       );
     return options.check && targets.some(({ met }) => !met) ? 1 : 0;
   } finally {
-    await bench.end();
-    await built.remove();
+    await clean();
   }
 }
 

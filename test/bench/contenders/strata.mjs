@@ -98,13 +98,13 @@ export function decorate(type, decorator) {
   }
 }
 
-async function setupTiered({ suite, build, redisUrl }) {
+async function setupTiered({ suite, build, redisUrl, options }) {
   const { TieredCache, createRedisTier } = await importEngine(build);
   const make = async (maxEntries) => {
     const cache = new TieredCache({
       prefix: 'bench',
       l1: { maxEntries },
-      namespaces: { n: { ttl: TTL_MS } },
+      namespaces: { n: { ttl: TTL_MS, ...options } },
       remote: createRedisTier({ url: redisUrl, prefix: 'bench', commandTimeout: 5_000 }),
     }).start();
     while (!cache.health().l1.serving) await sleep(5);

@@ -95,4 +95,6 @@ async function serve({ id, command, ...request }) {
 }
 
 process.on('message', (request) => void serve(request));
+// The run was stopped while this one had something to say.
+process.on('error', () => process.exit(0));
 process.on('disconnect', () => process.exit(0));
