@@ -44,6 +44,7 @@ export {
   DuplicateCacheError,
   DuplicateClassError,
 } from './errors.js';
+export { dependsOn } from '#tiered-cache';
 /** Types of what CacheService takes and answers; the rest of the engine's are in nestjs-strata/engine. */
 export type {
   CacheHealth,

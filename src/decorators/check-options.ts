@@ -20,6 +20,7 @@ const RULES: Record<keyof MethodOptions, [Check, string]> = {
   unless: [isFunction, 'a function of the result, then the arguments'],
   tags: [isTags, 'an array of strings that are not empty, or a function of the arguments'],
   tagsOf: [isFunction, 'a function of the result, then the arguments'],
+  track: [(value) => typeof value === 'boolean', 'true or false'],
   ignore: [
     (value) =>
       Array.isArray(value) && value.every((one) => Number.isSafeInteger(one) && (one as number) >= 0),
@@ -39,6 +40,7 @@ const STORE = [...SHARED, 'ttl', 'unless'] as const;
 const ALLOWED: Record<MethodKind, readonly (keyof MethodOptions)[]> = {
   Cacheable: [
     ...STORE,
+    'track',
     'ignore',
     'minPosition',
     'grace',

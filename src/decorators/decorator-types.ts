@@ -56,6 +56,11 @@ export interface CacheableOptions<S = object, A extends readonly unknown[] = rea
    * it is shared by every method that names the same two. Default: made of class, method and all arguments.
    */
   key?: OfArguments<A, string>;
+  /**
+   * The entities that TypeORM loads while the method runs, and the tables that it searches, tag the entry
+   * (docs/tracking.md). Default false.
+   */
+  track?: boolean;
   /** Positions of arguments that do not belong to the default key (a logger, a request id); the first is 0. */
   ignore?: readonly number[];
   /**
@@ -101,7 +106,7 @@ export interface CacheEvictOptions<
 /** Options that `createCacheable` fixes for the decorator it makes: those that need no method. */
 export type CacheableDefaults = Pick<
   CacheableOptions,
-  'cache' | 'namespace' | 'grace' | 'staleWhileRevalidate' | 'softTimeout' | 'hardTimeout'
+  'cache' | 'namespace' | 'track' | 'grace' | 'staleWhileRevalidate' | 'softTimeout' | 'hardTimeout'
 > & { ttl?: Ttl; tags?: readonly string[] };
 
 /** Class-level defaults, for the decorated methods written in the class and in classes that extend it. */

@@ -18,6 +18,7 @@ export interface MethodOptions {
   unless?: Callback<boolean>;
   tags?: readonly string[] | Callback<readonly string[]>;
   tagsOf?: Callback<readonly string[]>;
+  track?: boolean;
   ignore?: readonly number[];
   minPosition?: Callback<string | undefined>;
   grace?: Duration;

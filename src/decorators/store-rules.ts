@@ -65,6 +65,7 @@ export function fixedOptions({ options, defaults }: MethodDefinition): GetOrSetO
   const ttl = options.ttl ?? defaults.ttl;
   if (ttl !== undefined && typeof ttl !== 'function') fixed.ttl = ttl;
   if (options.tags !== undefined && typeof options.tags !== 'function') fixed.tags = options.tags;
+  if (options.track !== undefined) fixed.track = options.track;
   for (const name of ['grace', 'staleWhileRevalidate', 'softTimeout', 'hardTimeout'] as const)
     if (options[name] !== undefined) fixed[name] = options[name];
   return Object.keys(fixed).length === 0 ? undefined : fixed;

@@ -114,11 +114,11 @@ export class CacheSubscriber implements EntitySubscriberInterface {
   }
 
   afterSoftRemove(event: RemoveEvent<ObjectLiteral>): Promise<void> | void {
-    return this.write(event, () => this.entities.appeared(event));
+    return this.write(event, () => this.entities.marked(event));
   }
 
   afterRecover(event: RemoveEvent<ObjectLiteral>): Promise<void> | void {
-    return this.write(event, () => this.entities.appeared(event));
+    return this.write(event, () => this.entities.marked(event));
   }
 
   /**

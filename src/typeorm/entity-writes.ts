@@ -1,6 +1,7 @@
 import type { EntityMetadata, InsertEvent, ObjectLiteral, RemoveEvent, UpdateEvent } from 'typeorm';
 import { type Invalidation, unknownRow } from './invalidation-batch.js';
 import type { MarkRegistry } from './mark-registry.js';
+import type { RowChange } from './tracking/table-tags.js';
 
 /** What TypeORM's events say of a row, and what it ends: its exact keys and tags, or, if it is not known, all rows. */
 export class EntityWrites {
@@ -47,15 +48,21 @@ export class EntityWrites {
     return [...this.appeared(event), ...this.marks.concerned(event.metadata).cascaded.map(unknownRow)];
   }
 
+  /** A soft delete, or its end: an update of one column. */
+  marked(event: RemoveEvent<ObjectLiteral>): Invalidation[] {
+    const { deleteDateColumn } = event.metadata;
+    return this.appeared(event, deleteDateColumn ? { columns: [deleteDateColumn] } : 'came-or-went');
+  }
+
   /** A row came or went, and is known: from the database, or from the entity (whose id `remove` has blanked). */
-  appeared(event: RemoveEvent<ObjectLiteral>): Invalidation[] {
+  private appeared(event: RemoveEvent<ObjectLiteral>, change: RowChange = 'came-or-went'): Invalidation[] {
     const { metadata } = event;
     const stored = event.databaseEntity as ObjectLiteral | undefined;
     if (!stored && !event.entity) return this.unknown(metadata);
     const sources = stored ? [stored] : [event.entity ?? {}, idOf(metadata, event.entityId)];
     return this.marks
       .concerned(metadata)
-      .row.map((entity) => entity.write(metadata, [{ sources, origin: 'stored' }], true));
+      .row.map((entity) => entity.write(metadata, [{ sources, origin: 'stored' }], true, change));
   }
 
   /** @param perhapsDeleted also what the database then deletes or changes of others */

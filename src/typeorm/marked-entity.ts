@@ -4,6 +4,7 @@ import type { CachedEntityOptions, EntityMark, EntryIds } from './cached-entity.
 import { type EntityId, type EntityIdPart, entityTag, anyRowTag } from './entity-tag.js';
 import { type EntityScope, type EntryKey, type Invalidation, unknownRow } from './invalidation-batch.js';
 import { type RowOrigin, viewRow } from './row-view.js';
+import { movedTags, type RowChange } from './tracking/table-tags.js';
 
 /** Told what is wrong with a marker's functions; they run inside somebody's save and must not throw there. */
 export type MarkFault = (entity: MarkedEntity, problem: string, error?: unknown) => void;
@@ -65,8 +66,16 @@ export class MarkedEntity implements EntityScope {
         );
   }
 
-  /** @param membership true when lists can have changed: an insert, a delete, an update of a listed column. */
-  write(metadata: EntityMetadata, versions: readonly RowVersion[], membership: boolean): Invalidation {
+  /**
+   * @param membership true when lists can have changed: an insert, a delete, an update of a listed column.
+   * @param change what tracked lists are told by
+   */
+  write(
+    metadata: EntityMetadata,
+    versions: readonly RowVersion[],
+    membership: boolean,
+    change: RowChange = 'came-or-went',
+  ): Invalidation {
     const keys: EntryKey[] = [];
     const tags: string[] = membership ? [entityTag(this.type)] : [];
     for (const version of versions) {
@@ -76,6 +85,8 @@ export class MarkedEntity implements EntityScope {
       keys.push(...row.keys);
       tags.push(entityTag(this.type, id), ...row.tags);
     }
+    const values = versions.map(({ sources, origin }) => ({ sources, inserted: origin === 'inserted' }));
+    tags.push(...movedTags(this.type, metadata, values, change));
     return { scope: this, keys, tags, namespaces: [], all: false };
   }
 

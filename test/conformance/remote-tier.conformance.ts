@@ -461,6 +461,44 @@ export function describeRemoteTier(
       });
     });
 
+    describe('nonces with the end of the log', () => {
+      it('are the same nonces, and are seen by who has read up to it', async () => {
+        const tags = Array.from({ length: 300 }, (_, i) => `end-${serial}-${i}`);
+        const before = await a.poll(null, []);
+        const { nonces, at } = await b.noncesAt(tags);
+        expect(nonces).toEqual(await a.nonces(tags));
+        expect(at === null).toBe(!b.atomicLog);
+        if (at === null) return;
+        expect(a.reached(before.cursor, at)).toBe(true);
+        await a.invalidate({ keys: [], tags: [tags[7]!] });
+        const after = await b.noncesAt(tags);
+        expect(after.nonces[7]).not.toBe(nonces[7]);
+        expect(after.nonces.filter((nonce, i) => nonce !== nonces[i])).toHaveLength(1);
+        expect(a.reached(before.cursor, after.at!)).toBe(false);
+        const page = await a.poll(before.cursor, []);
+        expect(a.reached(page.cursor, after.at!)).toBe(true);
+        expect(page.cursor).toBe(after.at);
+      });
+    });
+
+    describe('the tag of an entry', () => {
+      it('changes with every invalidation and every set of its key, and with no other', async () => {
+        const [x, y] = [newKey(), newKey()];
+        const tags = [`#key:${x}`, `#key:${y}`];
+        const first = await a.nonces(tags);
+        expect(new Set(first).size).toBe(2);
+        expect(await b.nonces(tags)).toEqual(first);
+        await b.invalidate({ keys: [x], tags: [] });
+        const second = await a.nonces(tags);
+        expect(second[0]).not.toBe(first[0]);
+        expect(second[1]).toBe(first[1]);
+        const token = newToken();
+        await b.invalidate({ keys: [x], tags: [], hold: { tokens: [token], leaseMs: 1_000 } });
+        expect((await a.nonces(tags))[0]).not.toBe(second[0]);
+        expect(await b.fill({ key: x, token, value: bytes(), ttlMs: null })).toBe(true);
+      });
+    });
+
     describe('invalidate', () => {
       it('deletes values and leases, bumps tags and appends one record with their names', async () => {
         const [x, y] = [newKey(), newKey()];

@@ -75,7 +75,7 @@ export class RowInvalidations {
     return this.marks
       .concerned(metadata)
       .row.map((entity) =>
-        entity.write(metadata, versions, entity.changesLists(metadata, columns, relations)),
+        entity.write(metadata, versions, entity.changesLists(metadata, columns, relations), { columns }),
       );
   }
 
@@ -92,7 +92,9 @@ export class RowInvalidations {
         column.referencedColumn?.setEntityValue(source, column.getEntityValue(ids) as unknown);
       return this.marks
         .concerned(side)
-        .row.map((entity) => entity.write(side, [{ sources: [source], origin: 'stored' }], true));
+        .row.map((entity) =>
+          entity.write(side, [{ sources: [source], origin: 'stored' }], true, 'relations'),
+        );
     });
   }
 
