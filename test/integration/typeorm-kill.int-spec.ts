@@ -164,6 +164,6 @@ describeWithServices('a process killed between COMMIT and its invalidation', () 
           `${fence ? 'with' : 'without'} fences: ${KILLS} kills, right after ms: median ${Math.round(took[took.length >> 1]!)}, most ${Math.round(took.at(-1)!)}`,
         );
     },
-    60_000 + KILLS * 3_000,
+    60_000 + KILLS * 6_000,
   );
 });

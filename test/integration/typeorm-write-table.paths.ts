@@ -35,6 +35,8 @@ export interface WritePath {
   /** The entries that go; all others stay where they are. */
   readonly ends: readonly string[];
   readonly run: (writer: Writer) => Promise<unknown>;
+  /** Whether this machine has what it needs; default: it does. */
+  readonly needs?: () => boolean;
   /** Raw SQL before the entries are loaded. */
   readonly before?: string;
   /** The same, rolled back; default: `run` in a transaction that fails. Null: there is no such thing. */
@@ -603,14 +605,10 @@ export const PATHS: readonly WritePath[] = [
         undone(stranger, `INSERT INTO label (name) SELECT 'new' FROM generate_series(1, 1001)`),
     },
   ),
-  ...(hasPsql()
-    ? [
-        foreign('psql', ROW, AAPL, ({ url }) => psql(url, 'UPDATE instrument SET volume = 9 WHERE id = 1'), {
-          rolledBack: ({ url }) =>
-            psql(url, 'BEGIN; UPDATE instrument SET volume = 9 WHERE id = 1; ROLLBACK'),
-        }),
-      ]
-    : []),
+  foreign('psql', ROW, AAPL, ({ url }) => psql(url, 'UPDATE instrument SET volume = 9 WHERE id = 1'), {
+    needs: hasPsql,
+    rolledBack: ({ url }) => psql(url, 'BEGIN; UPDATE instrument SET volume = 9 WHERE id = 1; ROLLBACK'),
+  }),
 ];
 
 async function rollBackInner(
