@@ -149,5 +149,25 @@ describe('inside a transaction', () => {
     });
   });
 
+  it('a tracked load that reads in there is handed out, and not stored', async () => {
+    const { cache } = embedded();
+    const items = cache.namespace<number>('items');
+    await items.getOrSet('part', () => 1);
+    const whole = () =>
+      items.getOrSet(
+        'whole',
+        async () => {
+          await cache.trackedLoad?.reads(['row:1']);
+          inside();
+          const part = await items.getOrSet('part', () => 1);
+          useAmbient(undefined);
+          return part + 1;
+        },
+        { track: true },
+      );
+    expect(await whole()).toBe(2);
+    expect(items.peek('whole')).toBe(undefined);
+  });
+
   it('nobody is asked unless somebody runs transactions', () => expect(ambient).toBe(undefined));
 });

@@ -52,6 +52,17 @@ describe('a reservation', () => {
     expect([await here!.get('a'), await there!.get('a')]).toEqual([1, 1]);
   });
 
+  it('is a miss for a tracked load, which has to see what it is made of', async () => {
+    const { cache } = embedded();
+    const items = cache.namespace<number>('items');
+    await items.set('a', 1);
+    const loader = async (): Promise<number> => {
+      await cache.trackedLoad?.reads(['row:1']);
+      return (await items.reserve('a')).hit ? 1 : 2;
+    };
+    expect(await items.getOrSet('b', loader, { track: true })).toBe(2);
+  });
+
   it('ends with its lease, and when it is released; it stores once', async () => {
     const { nodes, clock } = await fleet({ namespaces: { items: { ttl: '10m', lease: '1s' } } });
     const items = nodes[0]!.namespace<number>('items');
