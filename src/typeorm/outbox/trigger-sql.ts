@@ -73,8 +73,7 @@ export function fingerprint(names: OutboxNames, plan: TriggerPlan): string {
  * Cost is what everybody pays on every write (test/bench/outbox-cost.mjs): most of it is PostgreSQL's for making ready to
  * run a query, and about a microsecond for each expression of PL/pgSQL in each transaction. So each kind of write has a
  * function of its own, which asks for nothing, and a statement of one row has a query without aggregates. json, not jsonb:
- * it is only copied here, and read elsewhere. A trigger per row would cost the same for one row, and 5 microseconds for
- * each of a hundred thousand; WHEN (OLD.* *<> NEW.*) alone costs 6, as its condition is made ready for each statement.
+ * it is only copied here, and read elsewhere. What was tried instead, a trigger per row above all, is in docs/outbox.md.
  */
 export function createFunctionsSql(names: OutboxNames, plan: TriggerPlan): string[] {
   const comment = quoteText(fingerprint(names, plan));
