@@ -1,11 +1,15 @@
-import { Column, CreateDateColumn, Entity, PrimaryGeneratedColumn } from 'typeorm';
+import { Column, CreateDateColumn, Entity, Index, PrimaryGeneratedColumn } from 'typeorm';
 import { CachedEntity } from 'nestjs-strata/typeorm';
 
 export type EntryKind = 'deposit' | 'withdrawal';
 
-/** One movement of money, written in the transaction that moves it. It ends the list of its account, and no other. */
-@CachedEntity<AccountEntry>({ keys: { 'account-entries': (row) => row.accountId } })
+/**
+ * One movement of money, written in the transaction that moves it. Lists of them are tracked: the index says that they are
+ * asked for by account, so that an entry ends the list of its account, and no other.
+ */
+@CachedEntity({ namespaces: ['account-entries'] })
 @Entity('account_entries')
+@Index('account_entries_of_account', ['accountId', 'at'])
 export class AccountEntry {
   /** A bigint, so a string. */
   @PrimaryGeneratedColumn('identity', { type: 'bigint' })

@@ -37,7 +37,8 @@ export class AccountService {
     return this.latestEntries(id);
   }
 
-  @Cacheable({ namespace: 'account-entries', key: (id) => String(id) })
+  /** Not a word on what ends it: the query says so. */
+  @Cacheable({ namespace: 'account-entries', key: (id) => String(id), track: true })
   async latestEntries(id: number): Promise<EntryView[]> {
     const rows = await this.accountEntries.find({
       where: { accountId: id },
