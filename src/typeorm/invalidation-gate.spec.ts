@@ -55,6 +55,19 @@ describe('between a committed write and the cache', () => {
     expect(gate.counts).toEqual({ sent: 1, late: 0, unacknowledged: 0, failed: 0 });
   });
 
+  it('what the write has waited for its fence is taken off the limit', async () => {
+    answer = () => new Promise(() => {});
+    const sending = gate.send(selector, { waitedMs: 20 });
+    expect(clock.pending).toEqual([30]);
+    clock.pass();
+    await sending;
+    const another = gate.send(selector, { waitedMs: 70 });
+    expect(clock.pending).toEqual([0]);
+    clock.pass();
+    await another;
+    expect(gate.counts).toMatchObject({ sent: 2, late: 2 });
+  });
+
   it('a fence goes with its invalidation: the cache is not told twice', async () => {
     const fenced: (InvalidationSelector | undefined)[] = [];
     const invalidate = async (one?: InvalidationSelector) => {

@@ -42,7 +42,11 @@ describeWithServices('CacheTypeOrmModule with an outbox', () => {
     await database?.drop();
   });
 
-  async function boot(options: CacheTypeOrmOptions, prefix: string | null = null) {
+  async function boot(
+    options: CacheTypeOrmOptions,
+    prefix: string | null = null,
+    besides: CacheTypeOrmOptions | null = null,
+  ) {
     const redis = prefix === null ? null : { url: redisUrl() };
     const builder = Test.createTestingModule({
       imports: [
@@ -53,6 +57,7 @@ describeWithServices('CacheTypeOrmModule with an outbox', () => {
           namespaces: { coins: { ttl: '1h' } },
         }),
         TypeOrmModule.forRoot({ type: 'postgres', url: database.url, entities: [Coin], retryAttempts: 1 }),
+        ...(besides ? [CacheTypeOrmModule.forRoot(besides)] : []),
         CacheTypeOrmModule.forRoot(options),
         CacheHealthModule.forRoot({ controller: false }),
       ],
@@ -175,6 +180,18 @@ describeWithServices('CacheTypeOrmModule with an outbox', () => {
       const { databaseWrites, recommendations } = app.get(StrataHealthIndicator).report();
       expect(databaseWrites?.unseen).toEqual([expect.stringMatching(/raw SQL, other programs/)]);
       expect(recommendations).toEqual([]);
+    } finally {
+      await app.close();
+    }
+  });
+
+  it('a second module for the same cache and data source brings its outbox along, and is warned of', async () => {
+    const { app, read } = await boot({ outbox: { install: 'auto' } }, null, { maxDelayMs: 40 });
+    try {
+      expect(lines.filter((line) => line.includes('a second CacheTypeOrmModule'))).not.toEqual([]);
+      expect(await read('BTC')).toBe('Bitcoin');
+      await stranger.query(`UPDATE coin SET name = 'Bit' WHERE symbol = 'BTC'`);
+      await until(async () => (await read('BTC')) === 'Bit');
     } finally {
       await app.close();
     }

@@ -4,6 +4,7 @@ import { CacheSubscriber } from '../../src/typeorm/cache-subscriber.js';
 import { InvalidationGate } from '../../src/typeorm/invalidation-gate.js';
 import { MarkRegistry } from '../../src/typeorm/mark-registry.js';
 import { describeWithPostgres, freshDatabase } from '../support/services.js';
+import { startProxy, type TcpProxy } from '../support/tcp-proxy.mjs';
 import { Account, ENTITIES, Instrument, Label, RecordingCache, seed } from './typeorm.fixture.js';
 
 const MAX_DELAY_MS = 50;
@@ -225,6 +226,100 @@ describeWithPostgres('transactions and the cache', () => {
         (dataSource.subscribers as unknown[]).splice(dataSource.subscribers.indexOf(host), 1);
       }
       expect(cache.taken()).toEqual([touched('a1')]);
+    });
+  });
+
+  describe('an answer that is lost', () => {
+    let line: TcpProxy;
+    let far: DataSource;
+    let listening: CacheSubscriber;
+
+    beforeAll(async () => {
+      const { hostname, port } = new URL(database.url);
+      line = await startProxy({ to: { host: hostname, port: Number(port) } });
+      const url = new URL(database.url);
+      url.hostname = '127.0.0.1';
+      url.port = String(line.port);
+      far = await new DataSource({
+        type: 'postgres',
+        url: url.href,
+        entities: ENTITIES,
+        poolErrorHandler: () => {},
+      }).initialize();
+      const lines = { warn: () => {}, error: () => {} };
+      const marks = new MarkRegistry('default', () => {});
+      marks.add(far);
+      listening = new CacheSubscriber(marks, gate, systemClock, lines, null, null, [100, 200]);
+      far.subscribers.unshift(listening);
+    });
+    afterEach(() => line.mend());
+    afterAll(async () => {
+      await listening?.close();
+      await far?.destroy();
+      await line?.stop();
+    });
+
+    /** What is sent from now on arrives, and is never answered; then the connection is gone. */
+    async function loseAnswer(until: () => Promise<boolean>): Promise<void> {
+      const deadline = Date.now() + 5_000;
+      while (!(await until()) && Date.now() < deadline)
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      await line.cut();
+    }
+    const balance = async (id: string) =>
+      (await other.query('SELECT balance FROM account WHERE id = $1', [id]))[0].balance as number;
+
+    it('of COMMIT: it may have been done, so it is invalidated, and again', async () => {
+      let lost: Promise<void> | undefined;
+      const end = far.transaction(async (em) => {
+        await em.save(Account, { id: 'a1', balance: 5 });
+        line.halfOpen('to-server');
+        lost = loseAnswer(async () => (await balance('a1')) === 5);
+      });
+      await expect(end).rejects.toThrow();
+      await lost;
+      expect(await balance('a1')).toBe(5);
+      await eventually(() => cache.calls.length === 3);
+      expect(cache.taken()).toEqual([touched('a1'), touched('a1'), touched('a1')]);
+    });
+
+    it('of a statement without a transaction: all rows of the tables it names', async () => {
+      await far.query('SELECT 1');
+      line.halfOpen('to-server');
+      const lost = loseAnswer(async () => (await balance('b1')) === 6);
+      await expect(far.manager.update(Account, 'b1', { balance: 6 })).rejects.toThrow();
+      await lost;
+      expect(await balance('b1')).toBe(6);
+      await eventually(() => cache.calls.length === 3);
+      const all = ['#entity:Account', '#entity:Account:*', 'accounts:*', 'statements:*'];
+      expect(cache.taken()[0]).toEqual(all);
+    });
+
+    it('of one that the server refused: nothing', async () => {
+      await expect(far.manager.update(Account, 'b1', { owner: null as never })).rejects.toThrow();
+      expect(cache.taken()).toEqual([]);
+    });
+  });
+
+  it("after a host's COMMIT in the middle of TypeORM's transaction, writes are told at once", async () => {
+    await dataSource.transaction(async (em) => {
+      await touch(em, 'a1');
+      await em.query('COMMIT');
+      expect(cache.taken()).toEqual([touched('a1')]);
+      await em.insert(Account, { id: 'a1z', owner: 'ann' });
+      expect(cache.taken()).toHaveLength(1);
+    });
+    expect(cache.taken()).toEqual([]);
+  });
+
+  it('tells where the log stands after the write', async () => {
+    await withRunner(async (runner) => {
+      cache.answer = async () => ({ acknowledged: true, position: 'e@1' });
+      await touch(runner.manager, 'a1');
+      expect(subscriber.positionOf(runner)).toBe('e@1');
+      cache.answer = async () => ({ acknowledged: false, position: null });
+      await touch(runner.manager, 'a1');
+      expect(subscriber.positionOf(runner)).toBeNull();
     });
   });
 
