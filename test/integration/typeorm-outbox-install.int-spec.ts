@@ -272,6 +272,19 @@ describeWithPostgres('installing the outbox', () => {
     expect(await cli('instal')).toBe(2);
   });
 
+  it('brings triggers up to other options, and takes no trigger of its name for its own', async () => {
+    await installOutbox(dataSource);
+    expect((await installOutbox(dataSource, { maxRows: 2 })).installed).toEqual(['tick', 'party']);
+    expect(await problems({ maxRows: 2 })).toEqual([]);
+    await sql.query(`CREATE FUNCTION idle() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'`);
+    await sql.query(
+      'CREATE OR REPLACE TRIGGER strata_outbox_u AFTER UPDATE ON party FOR EACH STATEMENT EXECUTE FUNCTION idle()',
+    );
+    expect(await problems({ maxRows: 2 })).toEqual([
+      'Party+Bank party: no working trigger strata_outbox_u: install the outbox',
+    ]);
+  });
+
   it('needs no right on the database where the schema is there', async () => {
     const { rows } = await sql.query('SELECT current_database() AS name, current_user AS owner');
     // Rights that an owner has taken from himself are refused like anybody's.

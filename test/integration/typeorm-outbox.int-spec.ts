@@ -487,6 +487,25 @@ describeWithPostgres('the outbox', () => {
     expect(await count('strata_outbox')).toBe(3);
   });
 
+  it('rows that another relay is at do not hold up the others', async () => {
+    await stranger.query(`UPDATE instrument SET volume = 5 WHERE id = 1`);
+    const slow = new Client({ connectionString: database.url });
+    await slow.connect();
+    try {
+      await slow.query('BEGIN');
+      await slow.query('SELECT FROM strata_outbox FOR UPDATE');
+      const cache = new OutboxCache();
+      await node(cache);
+      await stranger.query(`UPDATE instrument SET volume = 5 WHERE id = 2`);
+      await until(() => cache.calls.flatMap(words).includes('instruments:TSLA'));
+      expect(cache.calls.flatMap(words)).not.toContain('instruments:AAPL');
+      await slow.query('COMMIT');
+      await until(() => cache.calls.flatMap(words).includes('instruments:AAPL'));
+    } finally {
+      await slow.end();
+    }
+  });
+
   it('columns may be called what the triggers use themselves', async () => {
     await stranger.query(
       'ALTER TABLE label ADD COLUMN r int, ADD COLUMN x int, ADD COLUMN j int, ADD COLUMN "old" int, ADD COLUMN "new" int, ADD COLUMN strata_old int, ADD COLUMN strata_new int, ADD COLUMN op int, ADD COLUMN found int',
