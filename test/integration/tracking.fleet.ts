@@ -97,7 +97,11 @@ export class TrackingFleet {
   read<T>(
     id: string,
     load: (db: DataSource) => Promise<T> | T,
-    { node = 0, strict = false, options = {} as GetOrSetOptions<T> } = {},
+    {
+      node = 0,
+      strict = false,
+      options = {},
+    }: { node?: number; strict?: boolean; options?: GetOrSetOptions<T> } = {},
   ): Promise<T> {
     const { cache, strict: strictly, db } = this.nodes[node]!;
     const loader = (): Promise<T> | T => {

@@ -52,10 +52,8 @@ const ENTRIES: Record<string, Load> = {
 function plain(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(plain);
   if (value instanceof Date || typeof value !== 'object' || value === null) return value;
-  const fields = Object.entries(Object.getOwnPropertyDescriptors(value));
-  return Object.fromEntries(
-    fields.flatMap(([name, { get, value: field }]) => (get ? [] : [[name, plain(field)]])),
-  );
+  const data = Object.entries(Object.getOwnPropertyDescriptors(value)).filter(([, one]) => 'value' in one);
+  return Object.fromEntries(data.map(([name, one]) => [name, plain(one.value)]));
 }
 
 for (const [id, load] of Object.entries(ENTRIES)) ENTRIES[id] = async (db) => plain(await load(db));

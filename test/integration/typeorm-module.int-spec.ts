@@ -133,7 +133,7 @@ describeWithPostgres('CacheTypeOrmModule', () => {
     }
   });
 
-  it('leaves the host a list of subscribers with one more in it, and takes it out at shutdown', async () => {
+  it('leaves the host a list of subscribers with its own in it, and takes them out at shutdown', async () => {
     const app = await boot([
       cache(),
       typeorm([Coin]),
@@ -141,10 +141,10 @@ describeWithPostgres('CacheTypeOrmModule', () => {
       CacheTypeOrmModule.forRoot(),
     ]);
     const dataSource = app.get(DataSource);
-    expect(dataSource.subscribers).toHaveLength(1);
+    expect(dataSource.subscribers).toHaveLength(2);
     expect(dataSource.options.subscribers).toBeUndefined();
     app.get(CacheTypeOrmService).attach(dataSource);
-    expect(dataSource.subscribers).toHaveLength(1);
+    expect(dataSource.subscribers).toHaveLength(2);
     await app.close();
     expect(dataSource.subscribers).toHaveLength(0);
   });
@@ -170,7 +170,7 @@ describeWithPostgres('CacheTypeOrmModule', () => {
     try {
       const { main, market } = app.get(Caches);
       const second = app.get<DataSource>(getDataSourceToken('second'));
-      expect([app.get(DataSource).subscribers.length, second.subscribers.length]).toEqual([1, 2]);
+      expect([app.get(DataSource).subscribers.length, second.subscribers.length]).toEqual([2, 4]);
       for (const one of [main, market]) {
         await one.set('coins', 'ETH', 'old');
         await one.set('trades', '1', 'old');
@@ -229,7 +229,7 @@ describeWithPostgres('CacheTypeOrmModule', () => {
     const app = await boot([cache(), host, CacheTypeOrmModule.forRoot()]);
     try {
       const dataSource = app.get(DataSource);
-      expect(dataSource.subscribers).toHaveLength(2);
+      expect(dataSource.subscribers).toHaveLength(3);
       await app.get(CacheService).set('coins', 'BTC', 'old');
       // Without a transaction the row is committed before anybody is told.
       await expect(dataSource.getRepository(Coin).update('BTC', { name: 'x' })).rejects.toThrow('host');

@@ -391,7 +391,7 @@ class Block {
     }
     // An expression's own name: what it is made of is used already.
     if (this.outputs.some((output) => output.name === name)) return;
-    for (let block: Block | null = this; block; block = block.outer) {
+    for (const block of this.around()) {
       const tables = block.sources.filter(({ path }) => path !== null);
       const having = tables.filter(({ path }) => this.columnsOf(path!)?.has(name));
       for (const source of having) source.use(name, this.columnsOf(source.path!));
@@ -399,8 +399,7 @@ class Block {
       for (const source of made) source.use(name, undefined);
       if (having.length + made.length > 0) return;
     }
-    for (let block: Block | null = this; block; block = block.outer)
-      for (const source of block.sources) source.use('*', undefined);
+    for (const block of this.around()) for (const source of block.sources) source.use('*', undefined);
   }
 
   private useRef(written: { alias: string; column: string }): void {
@@ -410,8 +409,14 @@ class Block {
     else throw new NotUnderstood(`nobody knows what ${written.alias}.${written.column} is`);
   }
 
+  /** This block, and those it stands in. */
+  private *around(): Iterable<Block> {
+    yield this;
+    if (this.outer) yield* this.outer.around();
+  }
+
   private resolve({ alias, column }: { alias: string; column: string }): Ref | null {
-    for (let block: Block | null = this; block; block = block.outer) {
+    for (const block of this.around()) {
       const source = block.sources.find((one) => one.alias === alias);
       if (source) return { source, column };
     }

@@ -22,7 +22,7 @@ export class Tracking {
     }
     one.subscriber.renew();
     one.undo.push(...noticeUnseenReads(dataSource, this.cache));
-    if (!dataSource.subscribers.includes(one.subscriber)) dataSource.subscribers.push(one.subscriber);
+    if (!dataSource.subscribers.includes(one.subscriber)) dataSource.subscribers.unshift(one.subscriber);
   }
 
   stop(): void {
