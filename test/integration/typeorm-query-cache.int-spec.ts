@@ -129,6 +129,9 @@ describeWithServices('query results of TypeORM', () => {
     const there = await node();
     expect(await here.notes(700)).toEqual(['n']);
     const readAt = performance.now();
+    const keys = (await redis.keys(`*${prefix.replace(':', '')}*`)).filter((key) => key.endsWith(':v'));
+    expect(keys).toHaveLength(1);
+    expect(await redis.pttl(keys[0]!)).toBeLessThanOrEqual(700);
     await here.note('m');
     expect(await here.notes(700)).toEqual(['n']);
     expect(await there.notes(700)).toEqual(['n']);
