@@ -77,7 +77,9 @@ export class InvalidationGate {
     onAcknowledged?: (position: string | null) => void,
   ): Promise<void> {
     try {
-      const { acknowledged, position } = await outsideTransaction(() => by.invalidate(selector, { recorded }));
+      const { acknowledged, position } = await outsideTransaction(() =>
+        by.invalidate(selector, { recorded }),
+      );
       // The cache keeps it, bypasses the entries here, sends it again, and logs it.
       if (acknowledged) onAcknowledged?.(position);
       else this.counts.unacknowledged += 1;
