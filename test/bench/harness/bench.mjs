@@ -3,7 +3,7 @@ import { pairedRatio, summary } from './statistics.mjs';
 import { runProgram } from './program.mjs';
 
 const TURNS = {
-  quick: { fast: { rounds: 9, warmMs: 120, turnMs: 8 }, slow: { rounds: 7, warmMs: 150, turnMs: 25 } },
+  quick: { fast: { rounds: 9, warmMs: 100, turnMs: 8 }, slow: { rounds: 7, warmMs: 100, turnMs: 20 } },
   full: { fast: { rounds: 41, warmMs: 400, turnMs: 15 }, slow: { rounds: 25, warmMs: 600, turnMs: 60 } },
 };
 

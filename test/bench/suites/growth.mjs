@@ -21,6 +21,7 @@ async function sizes(bench, list) {
       Object.entries(modules).map(([name, module]) => [name, { module, context }]),
     );
     const turns = bench.turns();
+    if (bench.options.quick) turns.rounds = 5;
     if (entries > 1e5) turns.rounds = Math.min(turns.rounds, 9);
     bench.add(await takeTurns(turns, entriesOf), { suite: 'growth', unit: 'ns/op' });
   }
@@ -38,7 +39,7 @@ async function tags(bench, list) {
 
 async function bus(bench, nodes) {
   const redisUrl = await bench.redisUrl();
-  const rounds = bench.options.quick ? 30 : 200;
+  const rounds = bench.options.quick ? 12 : 200;
   const { everywhere, answered } = await bench.program('bus', { redisUrl, nodes, rounds });
   const path = `invalidation, ${nodes} nodes`;
   bench.row('growth', `${path}: until answered`, 'strata', answered, 'ms');

@@ -37,7 +37,7 @@ export async function api(bench) {
     ...entriesOf(IN_MEMORY, context),
     'strata, decorator': { module: 'strata', context: { ...context, suite: 'decorator-allocation' } },
   };
-  const turns = { ...bench.turns(), rounds: 5 };
+  const turns = { ...bench.turns(), rounds: bench.options.quick ? 2 : 5 };
   bench.add(await takeTurns(turns, allocation, { execArgv: GC }), { suite: 'api', unit: 'bytes/op' });
 }
 

@@ -37,7 +37,7 @@ export async function stampede(bench) {
       );
       fleets.set(name, { fleet, loads: [], times: [] });
     }
-    const rounds = bench.options.quick ? 7 : 25;
+    const rounds = bench.options.quick ? 5 : 25;
     for (let round = 0; round < rounds; round++)
       for (const name of shuffled(CONTENDERS, bench.random)) {
         const { fleet, loads, times } = fleets.get(name);
