@@ -102,6 +102,21 @@ describeWithServices('CacheTypeOrmModule with an outbox', () => {
     expect(lines).toEqual([]);
   });
 
+  it('is a second bus only where every write is seen', async () => {
+    const bus = async (options: CacheTypeOrmOptions) => {
+      const { app, cache } = await boot(options, keyPrefix());
+      const { secondBus } = cache.health();
+      await app.close();
+      return secondBus;
+    };
+    // Nothing is installed, and nobody looks; then somebody looks.
+    expect(await bus({ outbox: { install: 'off' } })).toBeNull();
+    expect(await bus({ outbox: {} })).toBeNull();
+    expect(await bus({ outbox: { install: 'auto' } })).toMatchObject({ problem: null });
+    await stranger.query('ALTER TABLE coin DISABLE TRIGGER strata_outbox_u');
+    expect(await bus({ outbox: {} })).toBeNull();
+  });
+
   it('does not end a second time what its own transaction has ended, but hears raw SQL in it', async () => {
     const { app, coins, read, loads, writes } = await boot({ outbox: { install: 'auto' } }, keyPrefix());
     try {

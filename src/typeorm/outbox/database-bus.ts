@@ -4,7 +4,7 @@ import type { Outbox } from './outbox.js';
 /** The outboxes of all data sources of a cache as one second bus. A cursor is the list of theirs. */
 export class DatabaseBus implements SecondBus {
   constructor(
-    /** Throws when one of them cannot tell of every write. */
+    /** Throws when one of them is not open. */
     private readonly outboxes: () => readonly Outbox[],
   ) {}
 

@@ -44,6 +44,8 @@ export class Outbox {
   private readonly relayed: OutboxRelay;
   private readonly node: NodeConnections;
   private findings: readonly OutboxFinding[] | null = null;
+  /** By the last check that was answered. */
+  private seesAll = false;
   /** What the log has said already. */
   private said = new Set<string>();
   private cancelCheck: (() => void) | null = null;
@@ -56,6 +58,7 @@ export class Outbox {
     private readonly options: ResolvedOutboxOptions,
     private readonly clock: Clock,
     private readonly log: GateLog,
+    private readonly checked: () => void,
     parts: { relay: OutboxRelay; node: NodeConnections; bus: OutboxBus },
   ) {
     this.bus = parts.bus;
@@ -71,6 +74,8 @@ export class Outbox {
     options: ResolvedOutboxOptions,
     clock: Clock,
     log: GateLog,
+    /** Called after each comparison of triggers and entities. */
+    checked: () => void = () => {},
   ): Promise<Outbox> {
     assertPostgres(dataSource);
     const pool = poolOf(dataSource);
@@ -109,7 +114,7 @@ export class Outbox {
       options.retentionMs,
       () => clock.monotonic(),
     );
-    const outbox = new Outbox(dataSource, options, clock, log, { relay, node, bus });
+    const outbox = new Outbox(dataSource, options, clock, log, checked, { relay, node, bus });
     await outbox.node.start();
     await outbox.recheck();
     relay.start();
@@ -120,6 +125,7 @@ export class Outbox {
   async check(): Promise<readonly OutboxFinding[] | null> {
     try {
       this.findings = await checkOutbox(this.dataSource, triggerOptions(this.options));
+      this.seesAll = this.findings.length === 0;
       const lines = this.findings.map(describeFinding);
       for (const line of lines) if (!this.said.has(line)) this.log.warn(`outbox: ${line}`);
       this.said = new Set(lines);
@@ -138,7 +144,7 @@ export class Outbox {
 
   /** Does the outbox record every write that concerns the cache? Unknown counts as no. */
   get complete(): boolean {
-    return this.findings?.length === 0;
+    return this.seesAll;
   }
 
   /** The shared tier may have come back. */
@@ -183,6 +189,7 @@ export class Outbox {
     if (this.options.install === 'off' || this.stopped) return;
     this.cancelCheck?.();
     await this.check();
+    this.checked();
     if (!this.stopped) this.cancelCheck = this.clock.setTimer(CHECK_MS, () => void this.recheck());
   }
 }

@@ -17,7 +17,8 @@ export const WITHOUT_OUTBOX =
 export class Outboxes {
   private readonly open = new Map<DataSource, Outbox | { problem: string }>();
   private readonly timers = new Set<() => void>();
-  private detach: (() => void) | null = null;
+  private unfollow: (() => void) | null = null;
+  private deafen: (() => void) | null = null;
   private stopped = false;
 
   constructor(
@@ -34,10 +35,11 @@ export class Outboxes {
     this.open.set(dataSource, { problem: 'being opened' });
     try {
       const { cache, marks, options, clock, log } = this;
-      const outbox = await Outbox.open(dataSource, cache, marks, options, clock, log);
+      const checked = () => this.followOrNot();
+      const outbox = await Outbox.open(dataSource, cache, marks, options, clock, log, checked);
       this.open.set(dataSource, outbox);
       if (this.stopped) await outbox.stop();
-      else this.detach ??= this.follow();
+      else this.opened();
     } catch (error) {
       this.open.delete(dataSource);
       if (error instanceof InvalidOptionsError || this.options.install === 'auto') throw error;
@@ -118,7 +120,8 @@ export class Outboxes {
 
   async stop(): Promise<void> {
     this.stopped = true;
-    this.detach?.();
+    this.unfollow?.();
+    this.deafen?.();
     for (const cancel of this.timers) cancel();
     const outboxes = [...this.open.values()].filter((one) => one instanceof Outbox);
     await Promise.all(outboxes.map((outbox) => outbox.stop()));
@@ -130,26 +133,40 @@ export class Outboxes {
     return outbox instanceof Outbox && outbox.complete;
   }
 
-  /** Gives the cache its second bus, and the relays word of the shared tier. */
-  private follow(): () => void {
+  private opened(): void {
+    this.deafen ??= this.listen();
+    this.followOrNot();
+  }
+
+  /**
+   * The cache has a second bus as long as every write is seen by it. If it had one that can not tell, it could neither go on
+   * by it nor ever find out that everything has been replayed.
+   */
+  private followOrNot(): void {
+    const all = [...this.open.values()];
+    const complete = !this.stopped && all.every((one) => one instanceof Outbox && one.complete);
+    if (complete) this.unfollow ??= this.cache.followSecondBus(new DatabaseBus(() => this.all()));
+    else {
+      this.unfollow?.();
+      this.unfollow = null;
+    }
+  }
+
+  /** Gives the relays word of the shared tier. */
+  private listen(): () => void {
     const { cache } = this;
     const onRemote = ({ state, circuit }: { state: string; circuit: string }): void => {
       if (state !== 'ready' || circuit !== 'closed') return;
       for (const outbox of this.open.values()) if (outbox instanceof Outbox) outbox.wake();
     };
     cache.on('remote', onRemote);
-    const end = cache.followSecondBus(new DatabaseBus(() => this.all()));
-    return () => {
-      end();
-      cache.off('remote', onRemote);
-    };
+    return () => void cache.off('remote', onRemote);
   }
 
-  /** @throws when there is one that cannot tell of every write */
+  /** @throws when there is one that is not open */
   private all(): Outbox[] {
     return [...this.open.values()].map((outbox) => {
       if (!(outbox instanceof Outbox)) throw new Error(`an outbox is not open: ${outbox.problem}`);
-      if (!outbox.complete) throw new Error('the outbox does not see every write: see databaseWrites.unseen');
       return outbox;
     });
   }
