@@ -85,7 +85,6 @@ export async function serialise(bench) {
   const modules = {
     JSON: 'serialise-json',
     v8: 'serialise-v8',
-    msgpackr: 'serialise-msgpackr',
     strata: 'serialise-strata',
   };
   bench.add(await takeTurns(bench.turns(), entriesOf(modules, bench.context)), {
