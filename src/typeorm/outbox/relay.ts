@@ -57,6 +57,8 @@ const LEFT_MS = 100;
 const LONGEST_PAUSE_MS = 10_000;
 /** Above so many rows a new data set is cleared, rather than told each of them. */
 const MANY = 10_000;
+/** While nothing can be relayed, counting takes at most one part in so many of the time. */
+const GAUGE_SHARE = 50;
 /** How long, and how finely, it is remembered what was finished when. */
 const CHECKPOINTS_MS = 30_000;
 const CHECKPOINT_STEP_MS = 200;
@@ -80,6 +82,7 @@ export class OutboxRelay {
   private stopped = false;
   private failures = 0;
   private cleaned = -Infinity;
+  private gaugeAt = -Infinity;
   /** What was visible at the last cleaning but one: only that is cleaned up. */
   private snapshot: string | null = null;
   private checkpoints: { at: number; xid: string; server: string }[] = [];
@@ -184,8 +187,7 @@ export class OutboxRelay {
     try {
       const sql = await this.connection.sql();
       if (epoch === null) {
-        // What waits meanwhile is worth knowing.
-        if (this.consumer !== null) await this.look(sql, this.consumer);
+        await this.gauge(sql);
         this.stats.problem =
           'the data set of the shared tier is not known (it is away, or not yet connected)';
         return;
@@ -219,6 +221,18 @@ export class OutboxRelay {
     if (this.failures === 1 && !this.stopped)
       this.log.error(`the outbox cannot be relayed, trying again: ${text}`);
     await this.connection.drop();
+  }
+
+  /**
+   * What waits while the shared tier is away is worth knowing, but counting it takes the longer, the more it is: not at
+   * every NOTIFY, and for a small part of the time.
+   */
+  private async gauge(sql: Sql): Promise<void> {
+    const began = this.clock.monotonic();
+    if (this.consumer === null || began < this.gaugeAt) return;
+    await this.look(sql, this.consumer);
+    const now = this.clock.monotonic();
+    this.gaugeAt = now + Math.max(this.times.relayIntervalMs, GAUGE_SHARE * (now - began));
   }
 
   /** What is not applied, and before which transaction everything is. */
