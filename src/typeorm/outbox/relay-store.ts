@@ -64,7 +64,7 @@ export class RelayStore {
     try {
       const raw = await sql<RawRow>(
         `SELECT ${rowColumns()} FROM ${this.names.rows} o
-         WHERE ${xids ? 'o.xid = ANY ($4::xid8[])' : `o.xid >= $4::xid8 AND (coalesce(o.writer, '') = '' OR o.at <= clock_timestamp() - $3 * interval '1 millisecond' OR (o.writer = $5 AND o.xid <> ALL ($6::xid8[])))`}
+         WHERE ${xids ? 'o.xid = ANY ($4::xid8[])' : `o.xid >= greatest($4::xid8, (SELECT c.floor FROM ${this.names.consumers} c WHERE c.consumer = $1)) AND (coalesce(o.writer, '') = '' OR o.at <= clock_timestamp() - $3 * interval '1 millisecond' OR (o.writer = $5 AND o.xid <> ALL ($6::xid8[])))`}
            AND $3::float8 IS NOT NULL AND $5::text IS NOT NULL AND $6::xid8[] IS NOT NULL
            AND NOT EXISTS (SELECT FROM ${this.names.applied} a WHERE a.xid = o.xid AND a.id = o.id AND a.consumer = $1)
          ORDER BY o.xid, o.id LIMIT $2 FOR UPDATE OF o SKIP LOCKED`,

@@ -47,7 +47,7 @@ export interface RelayTimes {
 const SETTLE_MS = 100;
 const MOST_OWN = 10_000;
 /** Rows taken at once: one transaction, one invalidation. */
-const BATCH = 500;
+const BATCH = 2_000;
 /** The longest a round's invalidation is waited for. */
 const INVALIDATE_MS = 10_000;
 /** Least time between two looks. */
@@ -196,7 +196,7 @@ export class OutboxRelay {
       await this.settleOwn(sql, consumer, epoch);
       const own = this.lookAt;
       this.lookAt = undefined;
-      while (!this.stopped && (await this.claim(sql, consumer, epoch, own)) === BATCH);
+      await this.relayAll(sql, consumer, epoch, own);
       await this.look(sql, consumer);
       this.began = true;
       this.stats.problem = null;
@@ -284,13 +284,34 @@ export class OutboxRelay {
     await this.store.skip(sql, consumer, until);
   }
 
-  private async claim(sql: Sql, consumer: string, epoch: string, own?: OwnRows): Promise<number> {
-    return this.store.claim(sql, { consumer, cursor: this.cursor, limit: BATCH, own }, async (rows) => {
+  /**
+   * Batch after batch, each from where the last one ended: what is applied by now is not walked over again. Then once more from
+   * the beginning, for what others had locked and did not finish.
+   */
+  private async relayAll(sql: Sql, consumer: string, epoch: string, own?: OwnRows): Promise<void> {
+    let from = this.cursor;
+    for (let more = true; more && !this.stopped;) {
+      const batch = { consumer, cursor: from, limit: BATCH, own };
+      const { count, last } = await this.claim(sql, epoch, batch);
+      more = count === BATCH || from !== this.cursor;
+      from = count === BATCH ? last! : this.cursor;
+    }
+  }
+
+  private async claim(
+    sql: Sql,
+    epoch: string,
+    batch: Parameters<RelayStore['claim']>[1],
+  ): Promise<{ count: number; last?: string }> {
+    let last: string | undefined;
+    const count = await this.store.claim(sql, batch, async (rows) => {
+      last = rows.at(-1)?.xid;
       if (!(await this.invalidated(this.meaning.of(rows), epoch)))
         throw new Error('the shared tier did not acknowledge the invalidation');
       this.stats.relayed += rows.length;
       return rows;
     });
+    return { count, last };
   }
 
   private async settleOwn(sql: Sql, consumer: string, epoch: string): Promise<void> {
