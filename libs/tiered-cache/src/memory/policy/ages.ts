@@ -2,7 +2,7 @@
  * Ages, in requests, on a scale of four buckets per octave: fine enough to tell a loop of 1,000 from one of 1,200,
  * coarse enough that a few thousand requests fill it.
  */
-export const BUCKETS = 120;
+export const BUCKETS = 124;
 
 /** The bucket of an age in [0, 2 ** 32). */
 export function bucketOf(age: number): number {
@@ -20,3 +20,4 @@ export function lowestAge(bucket: number): number {
 /** Requests that a bucket spans, for each bucket. */
 export const WIDTHS = Float64Array.from({ length: BUCKETS }, (_, b) => lowestAge(b + 1) - lowestAge(b));
 export const LOWEST = Float64Array.from({ length: BUCKETS + 1 }, (_, b) => lowestAge(b));
+export const INVERSE_WIDTHS = WIDTHS.map((width) => 1 / width);

@@ -55,6 +55,8 @@ export class Candidates {
       for (let i = 0; i < NEWEST; i++) this.#consider(this.#newest[i]!, keep);
       for (let i = 0; i < SAMPLES; i++) this.#consider(residents.randomSlot(), keep);
     }
+    // Should all of them have been `keep`.
+    while (this.#poolSize === 0) this.#consider(residents.randomSlot(), keep);
     const worst = this.#pool[0]!;
     this.#poolSize--;
     this.#pool.copyWithin(0, 1);

@@ -3,10 +3,10 @@ import { BY_WORTH_AND_USES, rank, RANKINGS } from './ranking.js';
 import type { ReuseModel } from './reuse-model.js';
 import { ShadowKeys } from './shadow-keys.js';
 
-/** Entries of a shadow cache, at most: about 6 KB for all. */
-const SHADOW_ENTRIES = 256;
+/** Entries of a shadow cache, at most; all of them together take 7 KB. */
+const SHADOW_ENTRIES = 128;
 /** Members looked at to find the one that leaves, and how many of the latest arrivals beside them. */
-const SAMPLES = 16;
+const SAMPLES = 8;
 const NEWEST = 4;
 /** The lead changes when a challenger's advantage is above so many standard errors, and so many hits. */
 const ERRORS = 2;
@@ -15,7 +15,7 @@ const HITS = 4;
 /**
  * Which ranking would hit most? Each drives a small cache without values, fed with a sample of the keys chosen by
  * hash, as much smaller than all as the shadow is smaller than the cache (miniature simulation, Waldspurger et al.,
- * ATC 2017); a cache of up to 256 entries is simulated whole. Where leader and challenger disagree (one hits, the
+ * ATC 2017); a cache of up to 128 entries is simulated whole. Where leader and challenger disagree (one hits, the
  * other misses), the two counts are compared as in McNemar's test (1947), with older requests fading, so that the lead
  * neither sways with noise nor stays when the traffic changes.
  */

@@ -13,7 +13,10 @@ export interface EvictionPolicy {
    * @param weight bytes, a positive integer
    */
   admit(hash: number, weight: number): number;
-  /** The value in this slot was replaced by one of another weight. May evict others; false: it fits in no way. */
+  /**
+   * The value in this slot was replaced by one of another weight; no use. May evict others, see `evicted`. Returns false
+   * for a weight above the whole budget: the entry is still there, as heavy as before, and should be removed.
+   */
   reweigh(slot: number, weight: number): boolean;
   /** The entry left for another reason than capacity: deleted, invalidated, expired. */
   onRemove(slot: number): void;

@@ -19,7 +19,10 @@ export class Ghosts {
   age = 0;
 
   /** @param cells to remember so many keys, at least @param capacity of the cache, in entries */
-  constructor(cells: number, capacity: number) {
+  constructor(
+    cells: number,
+    readonly capacity: number,
+  ) {
     this.#sets = Math.ceil(cells / WAYS);
     this.cells = this.#sets * WAYS;
     this.#shift = Math.max(0, 31 - Math.clz32(Math.floor(capacity / UNITS)));
@@ -79,7 +82,7 @@ export class Ghosts {
 
   #ageOf(known: number, now: number): number {
     const units = ((now >>> this.#shift) - known) & 0xffff;
-    return units === 0 ? 1 : units << this.#shift;
+    return units === 0 ? 1 : Math.min(units * 2 ** this.#shift, 0x7fffffff);
   }
 
   #setOf(hash: number): number {

@@ -20,9 +20,11 @@ const MIN_HORIZON = 4_000;
 const MIN_HALF_LIFE = 4_000;
 /** The model is refreshed so many requests after the first, and then ever more seldom, down to twice per capacity. */
 const FIRST_REFRESH = 50;
-const MIN_INTERVAL = 250;
+const MIN_INTERVAL = 500;
+/** Weights are kept in 32 bits. */
+const MAX_WEIGHT = 2 ** 32 - 1;
 /** Residents and ghosts looked at for what is still waiting to be used. */
-const WAITING_SAMPLE = 2_048;
+const WAITING_SAMPLE = 1_024;
 
 /**
  * Evicts what is worth least: learns from each key's history when it will be used again, and ranks entries by what
@@ -43,15 +45,15 @@ export class GittinsPolicy implements EvictionPolicy, Residents {
   readonly #slots: Slots;
   readonly #classes: KeyClasses;
   readonly #model: ReuseModel;
-  readonly #ghosts: Ghosts;
+  #ghosts: Ghosts;
   readonly #duel: Duel;
   readonly #candidates: Candidates;
   readonly #random: Random;
   readonly #ring: Int32Array;
   #ringHead = 0;
   #ringTail = 0;
-  /** Requests so far, in 32 bits; ages are differences of it. */
-  #now = 0;
+  /** Counts requests, in 32 bits; ages are differences of it. Begins anywhere, so that its end is nothing special. */
+  #now: number;
   #refreshIn = FIRST_REFRESH;
   #refreshEvery = FIRST_REFRESH;
   /** New keys in a row. */
@@ -66,9 +68,10 @@ export class GittinsPolicy implements EvictionPolicy, Residents {
     this.#classes = new KeyClasses(Math.min(24, 32 - Math.clz32(horizon)));
     this.#model = new ReuseModel(this.#classes, horizon);
     this.#slots = new Slots(maxEntries);
-    this.#ghosts = new Ghosts(Math.max(MIN_GHOSTS, GHOSTS * maxEntries), maxEntries);
+    this.#ghosts = newGhosts(this.#slots.room);
     this.#duel = new Duel(this.#model, seed, maxEntries);
     this.#random = new Random(seed);
+    this.#now = seed | 0;
     this.#ring = new Int32Array(Math.min(MAX_RING, 2 ** (32 - Math.clz32(maxEntries))));
     this.#candidates = new Candidates(this);
   }
@@ -91,7 +94,7 @@ export class GittinsPolicy implements EvictionPolicy, Residents {
   admit(hash: number, weight: number): number {
     this.#drain();
     this.evicted.length = 0;
-    if (!(weight <= this.options.maxWeight)) return -1;
+    if (!(weight <= this.options.maxWeight && weight <= MAX_WEIGHT)) return -1;
     const now = this.#tick();
     let keyClass: number;
     let uses = 1;
@@ -112,7 +115,7 @@ export class GittinsPolicy implements EvictionPolicy, Residents {
   reweigh(slot: number, weight: number): boolean {
     this.#drain();
     this.evicted.length = 0;
-    if (!(weight <= this.options.maxWeight)) return false;
+    if (!(weight <= this.options.maxWeight && weight <= MAX_WEIGHT)) return false;
     this.#slots.reweigh(slot, weight);
     this.#makeRoom(0, 0, slot);
     return true;
@@ -130,6 +133,7 @@ export class GittinsPolicy implements EvictionPolicy, Residents {
     this.#ghosts.clear();
     this.#duel.clear();
     this.#candidates.clear();
+    this.#isFull = false;
   }
 
   randomSlot(): number {
@@ -217,6 +221,9 @@ export class GittinsPolicy implements EvictionPolicy, Residents {
   #refresh(): void {
     // Bound by bytes, the cache holds fewer entries than it may: what counts is what it holds once it is full.
     const capacity = this.#isFull ? Math.max(1, this.#slots.size) : this.options.maxEntries;
+    const { room } = this.#slots;
+    // Until the slots have grown to their number there is little to remember; what there is goes.
+    if (room !== this.#ghosts.capacity) this.#ghosts = newGhosts(room);
     this.#lookAtWaiting();
     const halfLife = Math.max(MIN_HALF_LIFE, HALF_LIFE * capacity);
     this.#model.refresh(0.5 ** (this.#refreshEvery / halfLife));
@@ -240,4 +247,8 @@ export class GittinsPolicy implements EvictionPolicy, Residents {
       if (ghosts.look(cell, this.#now)) this.#model.wait(ghosts.keyClass, ghosts.age, ghosts.cells / cells);
     }
   }
+}
+
+function newGhosts(capacity: number): Ghosts {
+  return new Ghosts(Math.max(MIN_GHOSTS, GHOSTS * capacity), capacity);
 }

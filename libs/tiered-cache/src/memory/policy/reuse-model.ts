@@ -1,4 +1,4 @@
-import { bucketOf, LOWEST, WIDTHS } from './ages.js';
+import { bucketOf, INVERSE_WIDTHS, LOWEST } from './ages.js';
 import { Gittins } from './gittins.js';
 import { NEW_CLASSES, USE_LEVELS, type KeyClasses } from './key-classes.js';
 
@@ -24,8 +24,8 @@ export class ReuseModel {
   readonly #stride: number;
   readonly #uses: Float32Array;
   readonly #forgotten: Float32Array;
+  /** Between refreshes those who wait; within one, those at risk. */
   readonly #waiting: Float32Array;
-  readonly #atRisk: Float32Array;
   readonly #worth: Float32Array;
   readonly #gittins: Gittins;
   readonly #hazards: Float64Array;
@@ -43,7 +43,6 @@ export class ReuseModel {
     this.#uses = new Float32Array(cells);
     this.#forgotten = new Float32Array(cells);
     this.#waiting = new Float32Array(cells);
-    this.#atRisk = new Float32Array(cells);
     this.#worth = new Float32Array(cells);
     this.#gittins = new Gittins(this.buckets);
     this.#hazards = new Float64Array(this.buckets);
@@ -75,7 +74,7 @@ export class ReuseModel {
     if (bucket >= this.buckets) return 0;
     const cell = keyClass * this.#stride + bucket;
     const here = this.#worth[cell]!;
-    return here + ((this.#worth[cell + 1]! - here) * (age - LOWEST[bucket]!)) / WIDTHS[bucket]!;
+    return here + (this.#worth[cell + 1]! - here) * (age - LOWEST[bucket]!) * INVERSE_WIDTHS[bucket]!;
   }
 
   /** Computes what everything is worth from what was seen; what was seen before counts `keep` times as much. */
@@ -111,11 +110,10 @@ export class ReuseModel {
         const used = (uses[cell] = uses[cell]! * keep);
         const lost = (forgotten[cell] = forgotten[cell]! * keep);
         const unresolved = lost + waiting[cell]!;
-        waiting[cell] = 0;
         older += used + unresolved;
         // Those who left within the bucket were at risk for half of it.
         const atRisk = older - unresolved / 2;
-        this.#atRisk[cell] = atRisk;
+        waiting[cell] = atRisk;
         sums[b]! += used;
         sums[buckets + b]! += atRisk;
         sums[first + b]! += used;
@@ -145,7 +143,8 @@ export class ReuseModel {
             (sums[second + buckets + b]! + PRIOR_OF_MARGIN),
         );
       }
-      const hazard = (this.#uses[cell]! + prior * expected) / (this.#atRisk[cell]! + prior);
+      const hazard = (this.#uses[cell]! + prior * expected) / (this.#waiting[cell]! + prior);
+      this.#waiting[cell] = 0;
       hazards[b] = hazard < MAX_HAZARD ? hazard : MAX_HAZARD;
     }
   }

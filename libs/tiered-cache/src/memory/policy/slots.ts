@@ -29,6 +29,11 @@ export class Slots {
     this.#grow();
   }
 
+  /** Entries for which there is room without growing. */
+  get room(): number {
+    return this.uses.length;
+  }
+
   /** A slot for a new resident; there must be room. */
   take(hash: number, weight: number, keyClass: number, uses: number, now: number): number {
     let slot = this.#free;
