@@ -399,7 +399,7 @@ describeWithPostgres('the outbox', () => {
     const sql: Sql = async (statement, parameters) =>
       (await stranger.query(statement, parameters as unknown[])).rows;
     const store = new RelayStore(outboxNames({ schema: 'public', name: 'strata_outbox' }), 0);
-    const late = await dataSource.createQueryRunner();
+    const late = dataSource.createQueryRunner();
     await late.startTransaction();
     await late.query(`UPDATE instrument SET volume = 5 WHERE id = 1`);
     await late.query(`UPDATE strata_outbox SET at = now() - interval '1 hour'`);

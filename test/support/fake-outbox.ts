@@ -48,7 +48,7 @@ export class FakeOutbox {
   async relay(cache: TieredCache): Promise<boolean> {
     const epoch = cache.epoch;
     if (epoch === null) return false;
-    for (const row of [...this.rows]) {
+    for (const row of this.rows) {
       if (row.applied.has(epoch)) continue;
       const { acknowledged } = await cache.invalidate(row.selector, { recorded: true });
       if (!acknowledged) return false;

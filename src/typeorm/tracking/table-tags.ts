@@ -159,7 +159,7 @@ export function textOf(column: Column, value: unknown): string | undefined {
       if (typeof value !== 'string') return undefined;
       if (value.length <= MAX_TEXT && !/\p{Surrogate}/u.test(value)) return encodeURIComponent(value);
       return `~${createHash('sha256').update(value, 'utf16le').digest('hex').slice(0, 40)}`;
-    case null:
+    default:
       return undefined;
   }
 }

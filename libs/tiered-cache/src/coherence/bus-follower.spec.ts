@@ -14,7 +14,7 @@ const A = { keys: [{ namespace: 'items', id: 'a' }] };
 interface Made extends Fleet {
   outbox: FakeOutbox;
   source: Source<number>;
-  read(node: number, id?: string): Promise<unknown>;
+  read: (node: number, id?: string) => Promise<unknown>;
 }
 
 /** Nodes that follow one outbox, with `a` and `b` in every tier. */
