@@ -11,6 +11,7 @@ export class Ghosts {
   readonly cells: number;
   readonly #sets: number;
   readonly #shift: number;
+  readonly #unit: number;
   /** Tag (16 bits, 0 = empty) and time (16 bits). */
   readonly #tags: Uint32Array;
   readonly #classes: Uint8Array;
@@ -26,6 +27,7 @@ export class Ghosts {
     this.#sets = Math.ceil(cells / WAYS);
     this.cells = this.#sets * WAYS;
     this.#shift = Math.max(0, 31 - Math.clz32(Math.floor(capacity / UNITS)));
+    this.#unit = 2 ** this.#shift;
     this.#tags = new Uint32Array(this.cells);
     this.#classes = new Uint8Array(this.cells);
   }
@@ -82,7 +84,7 @@ export class Ghosts {
 
   #ageOf(known: number, now: number): number {
     const units = ((now >>> this.#shift) - known) & 0xffff;
-    return units === 0 ? 1 : Math.min(units * 2 ** this.#shift, 0x7fffffff);
+    return units === 0 ? 1 : Math.min(units * this.#unit, 0x7fffffff);
   }
 
   #setOf(hash: number): number {

@@ -20,7 +20,7 @@ const MIN_HORIZON = 4_000;
 const MIN_HALF_LIFE = 4_000;
 /** The model is refreshed so many requests after the first, and then ever more seldom, down to twice per capacity. */
 const FIRST_REFRESH = 50;
-const MIN_INTERVAL = 500;
+const MIN_INTERVAL = 1_000;
 /** Weights are kept in 32 bits. */
 const MAX_WEIGHT = 2 ** 32 - 1;
 /** Residents and ghosts looked at for what is still waiting to be used. */
