@@ -11,7 +11,7 @@ import { Slots } from './slots.js';
 /** Hits remembered until the next miss, as many as entries but no more; of a longer row only the last count. */
 const MAX_RING = 4_096;
 /** Times the capacity: keys remembered after they left, ages told apart, requests after which an observation is half. */
-const GHOSTS = 3;
+const GHOSTS = 2;
 const HORIZON = 16;
 const HALF_LIFE = 20;
 /** The same for tiny caches, absolute. */
