@@ -1,6 +1,7 @@
 import {
   CacheClosedError,
   type Clock,
+  type InvalidateOptions,
   type InvalidationResult,
   type InvalidationSelector,
 } from '#tiered-cache';
@@ -30,6 +31,8 @@ describe('between a committed write and the cache', () => {
   let clock: ManualClock;
   let lines: string[];
   let calls: InvalidationSelector[];
+  /** How long the cache was told that the writer waits. */
+  let patiences: (number | undefined)[];
   let answer: () => Promise<InvalidationResult>;
   let gate: InvalidationGate;
 
@@ -37,10 +40,12 @@ describe('between a committed write and the cache', () => {
     clock = new ManualClock();
     lines = [];
     calls = [];
+    patiences = [];
     answer = async () => ({ acknowledged: true, position: '1-0' });
     const cache = {
-      async invalidate(one: InvalidationSelector) {
+      async invalidate(one: InvalidationSelector, { patience }: InvalidateOptions = {}) {
         calls.push(one);
+        patiences.push(patience);
         return answer();
       },
     };
@@ -66,6 +71,8 @@ describe('between a committed write and the cache', () => {
     clock.pass();
     await another;
     expect(gate.counts).toMatchObject({ sent: 2, late: 2 });
+    // Then the cache bypasses what it has not been answered.
+    expect(patiences).toEqual([30, 0]);
   });
 
   it('a fence goes with its invalidation: the cache is not told twice', async () => {

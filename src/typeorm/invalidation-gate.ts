@@ -1,4 +1,4 @@
-import type { Clock, Fence, InvalidationSelector, TieredCache } from '#tiered-cache';
+import type { Clock, Fence, InvalidateOptions, InvalidationSelector, TieredCache } from '#tiered-cache';
 import { isEmpty } from './invalidation-batch.js';
 import { outsideTransaction } from './transactions/ambient-context.js';
 
@@ -56,10 +56,13 @@ export class InvalidationGate {
   ): Promise<void> {
     if (isEmpty(selector)) return;
     this.counts.sent += 1;
-    const sending = this.attempt(selector, fence ?? this.cache, recorded, acknowledged);
+    const patience = Math.max(0, this.maxDelayMs - waitedMs);
+    // From then on the cache bypasses here what it has not been answered: this write's own reads must not meet the old value.
+    const how = { recorded, patience };
+    const sending = this.attempt(selector, fence ?? this.cache, how, acknowledged);
     let cancel = (): void => {};
     const limit = new Promise<'late'>((resolve) => {
-      cancel = this.clock.setTimer(Math.max(0, this.maxDelayMs - waitedMs), () => resolve('late'));
+      cancel = this.clock.setTimer(patience, () => resolve('late'));
     });
     const first = await Promise.race([sending, limit]);
     cancel();
@@ -73,13 +76,11 @@ export class InvalidationGate {
   private async attempt(
     selector: InvalidationSelector,
     by: Pick<Fence, 'invalidate'>,
-    recorded: boolean,
+    how: InvalidateOptions,
     onAcknowledged?: (position: string | null) => void,
   ): Promise<void> {
     try {
-      const { acknowledged, position } = await outsideTransaction(() =>
-        by.invalidate(selector, { recorded }),
-      );
+      const { acknowledged, position } = await outsideTransaction(() => by.invalidate(selector, how));
       // The cache keeps it, bypasses the entries here, sends it again, and logs it.
       if (acknowledged) onAcknowledged?.(position);
       else this.counts.unacknowledged += 1;
@@ -87,7 +88,8 @@ export class InvalidationGate {
       this.counts.failed += 1;
       this.log.error(`invalidation failed (${targets(selector)}): ${text(error)}`);
       // Faults of the tier are no rejections, so the selector was refused: rather an empty cache than a wrong one.
-      if (selector.all !== true && !isClosed(error)) await this.attempt({ all: true }, by, false);
+      if (selector.all !== true && !isClosed(error))
+        await this.attempt({ all: true }, by, { ...how, recorded: false });
     }
   }
 }

@@ -162,6 +162,11 @@ export interface InvalidateOptions {
    * again, and an answer that stays out need not be remembered.
    */
   recorded?: boolean;
+  /**
+   * How long the writer waits for the answer, milliseconds, 0 to 50: unanswered until then, the entries are bypassed on this
+   * node, so that he does not read from here what he has just replaced. Default 50.
+   */
+  patience?: number;
 }
 
 /** What to invalidate; the parts add up. */

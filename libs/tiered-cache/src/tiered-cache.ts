@@ -323,7 +323,7 @@ export class TieredCache {
 
   private async invalidateFenced(
     selector: InvalidationSelector,
-    { recorded = false }: InvalidateOptions,
+    { recorded = false, patience }: InvalidateOptions,
     fence?: Fence,
   ): Promise<InvalidationResult> {
     this.assertOpen();
@@ -335,6 +335,7 @@ export class TieredCache {
         tags: [...tags],
         fenceId: fence?.id,
         origin: recorded ? 'recorded' : { ...selector, patterns: undefined },
+        patienceMs: patience,
       }),
     ];
     for (const pattern of patterns) results.push(await this.paths.invalidator.sendPattern(pattern, recorded));

@@ -19,10 +19,12 @@ export interface Change {
   touches?: { own: number };
   /** Where the second bus has it from. 'recorded': it has it already. */
   origin: InvalidationSelector | 'recorded';
+  /** As in InvalidateOptions. */
+  patienceMs?: number | undefined;
 }
 
 /** A change in parts, and one that is not to be written down. */
-type Part = Omit<Change, 'origin' | 'touches'>;
+type Part = Omit<Change, 'origin' | 'touches' | 'patienceMs'>;
 
 const RESEND_CHUNK = 1_000;
 /** Keys and tags in one record: what every adapter sends at once, so that each record's position is answered. */
@@ -58,7 +60,8 @@ export class Invalidator {
       if (change.touches !== undefined) change.touches.own++;
     };
     // A writer that does not wait for the answer any longer must not read from here what it has just replaced.
-    const cancel = core.clock.setTimer(BYPASS_AFTER_MS, bypass);
+    const patienceMs = Math.min(change.patienceMs ?? BYPASS_AFTER_MS, BYPASS_AFTER_MS);
+    const cancel = core.clock.setTimer(patienceMs, bypass);
     try {
       const positions: LogPosition[] = [];
       for (const part of inParts(change)) {

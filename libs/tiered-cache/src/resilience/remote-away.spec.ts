@@ -286,6 +286,23 @@ describe('an invalidation that is not answered yet', () => {
     expect(items.peek('a')).toBe(2);
   });
 
+  it('is bypassed when its writer goes on earlier than that, who then reads what he wrote', async () => {
+    const { nodes, hub, clock } = await fleet({ namespaces: NAMESPACES });
+    const source = new Source<number>({ a: 1 });
+    const read = () => nodes[0]!.getOrSet('items', 'a', source.load);
+    await read();
+    const lift = hub.delay(40);
+    source.values.set('a', 2);
+    const sending = nodes[0]!.invalidate({ keys: [{ namespace: 'items', id: 'a' }] }, { patience: 5 });
+    await clock.pass(5);
+    lift();
+    expect(nodes[0]!.namespace('items').peek('a')).toBeUndefined();
+    const after = read();
+    await clock.pass(200);
+    expect(await after).toBe(2);
+    expect((await sending).acknowledged).toBe(true);
+  });
+
   it('does not cost a slow set its value', async () => {
     const { nodes, hub, clock } = await fleet({ nodes: 2, namespaces: NAMESPACES });
     const [mine, other] = nodes.map((node) => node.namespace('items'));
