@@ -189,6 +189,14 @@ describe(`GittinsPolicy (FC_SEED=${seed})`, () => {
     expect(misses / (10 * 20_000)).toBeLessThan(0.01);
   });
 
+  it('keeps what came first of a long first pass, although nothing has come back yet', () => {
+    const store = new Store(500, Infinity, seed);
+    let hits = 0;
+    for (let i = 0; i < 2_600; i++) if (store.request(i % 1_300)) hits++;
+    // OPT has 499.
+    expect(hits).toBeGreaterThan(450);
+  });
+
   it('prefers many light entries to one heavy when bytes are short', () => {
     const store = new Store(10_000, 10_000);
     const random = new Random(3);

@@ -3,7 +3,7 @@ import { GittinsPolicy } from './gittins-policy.js';
 import { Random } from './random.js';
 
 const seed = Number(process.env.POLICY_SEED ?? randomInt(2 ** 31));
-const REQUESTS = 24_000;
+const REQUESTS = 20_000;
 
 type Requests = (random: Random, capacity: number) => (i: number) => number;
 
