@@ -1,5 +1,10 @@
 import { Redis } from 'ioredis';
-import { createRedisTier, type NamespaceOptions, TieredCache } from '../../libs/tiered-cache/src/index.js';
+import {
+  type CacheEvents,
+  createRedisTier,
+  type NamespaceOptions,
+  TieredCache,
+} from '../../libs/tiered-cache/src/index.js';
 import { startRedis } from '../../apps/services/index.mjs';
 import { until } from '../conformance/until.js';
 import { describeWithRedis } from '../support/services.js';
@@ -50,10 +55,25 @@ describeWithRedis('commands per operation', () => {
     await made[0].getOrSet('items', 'warm', () => 1, { tags: ['t'] });
     await made[1].getOrSet('items', 'warm', () => 1, { tags: ['t'] });
     await made[0].namespace('items').set('warm', 2);
+    const heard = tagHeard(made[1], 't');
     await (await made[0].fence([{ namespace: 'items', id: 'warm' }])).invalidate({ tags: ['t'] });
+    // Otherwise its record would come after the nonce was learnt again, and have it forgotten.
+    await heard;
     await made[0].getOrSet('items', 'warm', () => 1, { tags: ['t'] });
     await made[1].getOrSet('items', 'warm', () => 1, { tags: ['t'] });
     return made;
+  }
+
+  /** The log has brought an invalidation of the tag. */
+  function tagHeard(cache: TieredCache, tag: string): Promise<void> {
+    return new Promise((resolve) => {
+      const listen = ({ tags: named, origin }: CacheEvents['invalidation']) => {
+        if (origin !== 'log' || !named.includes(tag)) return;
+        cache.off('invalidation', listen);
+        resolve();
+      };
+      cache.on('invalidation', listen);
+    });
   }
 
   async function commandsOf(operation: () => Promise<unknown>): Promise<string[]> {
