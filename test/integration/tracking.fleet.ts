@@ -10,7 +10,8 @@ import { until } from '../conformance/until.js';
 import { freshDatabase, keyPrefix, redisUrl } from '../support/services.js';
 import { Trader, TRACKING_ENTITIES } from './tracking.entities.js';
 
-export const BOUND_MS = 500;
+/** Longer than a busy machine ever stops: what is asked of the shared tier by a node whose clock has run out is not stored. */
+export const BOUND_MS = 1_000;
 
 const SEED = `
   TRUNCATE sector, stock, topic, trader, holding, memo, stock_topics_topic RESTART IDENTITY CASCADE;

@@ -313,6 +313,7 @@ describeWithServices('tracked entries', () => {
   it('can be told what cannot be seen', async () => {
     const load: Load = (db) => dependsOn([entityTag('Stock')], () => db.query('SELECT txid_current()'));
     await fleet.read('x', load);
+    expect(fleet.refused).toEqual([]);
     expect(await fleet.has('x')).toBe(true);
     await fleet.nodes[1]!.db.manager.save(Object.assign(new Stock(), { symbol: 'NEW' }));
     expect(await fleet.has('x')).toBe(false);
