@@ -20,8 +20,9 @@ export function isPostgres(dataSource: DataSource): boolean {
   return POSTGRES.has(dataSource.options.type);
 }
 
-/** A server that is alive said no. */
-function refused(error: unknown): boolean {
-  const severity = (error as { severity?: unknown } | undefined)?.severity;
+/** A server that is alive said no. Takes TypeORM's QueryFailedError or the driver's own. */
+export function refused(error: unknown): boolean {
+  const driverError = (error as { driverError?: unknown } | undefined)?.driverError ?? error;
+  const severity = (driverError as { severity?: unknown } | undefined)?.severity;
   return typeof severity === 'string' && severity !== 'FATAL' && severity !== 'PANIC';
 }

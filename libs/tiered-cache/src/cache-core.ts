@@ -69,7 +69,8 @@ export function l1Serves(core: CacheCore, ns: ResolvedNamespace, now: number): b
 
 /** Without the shared tier: does L1 go on for this namespace, and keep what is loaded? */
 export function keepsLocally(core: CacheCore, ns: ResolvedNamespace, now: number): boolean {
-  if (ns.onRemoteLoss === 'serve-local') return remoteLost(core);
+  // Not believed is as good as away.
+  if (ns.onRemoteLoss === 'serve-local') return remoteLost(core) || core.bus?.doubtful === true;
   return ns.onRemoteLoss === 'second-bus' && core.bus !== null && now < core.bus.validUntil;
 }
 

@@ -27,6 +27,7 @@ export {
   UntrackedReadError,
 } from './errors.js';
 export type { Exclusive, ExclusiveOptions } from './exclusive.js';
+export { joinSelectors } from './join-selectors.js';
 export { hashParts } from './keys/hash-parts.js';
 export type {
   Consistency,

@@ -1,5 +1,5 @@
 import { type AmbientTransaction, ambient, type DeferredSender, useAmbient } from './ambient.js';
-import { joinSelectors } from './inside-transaction.js';
+import { joinSelectors } from './join-selectors.js';
 import type { InvalidationSelector } from './options.js';
 import { closeFleets, embedded, fleet, Source } from '../../../test/support/fleet.js';
 

@@ -109,21 +109,3 @@ export function checkSetOptions(ns: NamespaceCore, options: SetOptions<never> | 
 function checkReadOptions(ns: NamespaceCore, options: GetOrSetOptions<never> | undefined): void {
   checkSetOptions(ns, options);
 }
-
-/** One selector for all that waited for a COMMIT. */
-export function joinSelectors(selectors: readonly InvalidationSelector[]): InvalidationSelector {
-  const keys = new Map<string, { namespace: string; id: string }>();
-  for (const key of selectors.flatMap((one) => one.keys ?? [])) keys.set(`${key.namespace}:${key.id}`, key);
-  const tags = selectors.flatMap(({ tags: named = [], user, symbol }) => [
-    ...named,
-    ...(user === undefined ? [] : [`user:${user}`]),
-    ...(symbol === undefined ? [] : [`symbol:${symbol.toUpperCase()}`]),
-  ]);
-  return {
-    keys: [...keys.values()],
-    tags: [...new Set(tags)],
-    namespaces: [...new Set(selectors.flatMap((one) => one.namespaces ?? []))],
-    patterns: [...new Set(selectors.flatMap((one) => one.patterns ?? []))],
-    all: selectors.some((one) => one.all === true),
-  };
-}

@@ -1,4 +1,4 @@
-import type { InvalidationSelector } from '#tiered-cache';
+import { type InvalidationSelector, joinSelectors } from '#tiered-cache';
 import { batch, type Invalidation } from '../invalidation-batch.js';
 import type { OutboxRow } from './outbox-row.js';
 
@@ -18,26 +18,6 @@ export class RowsSelector {
       MAX_TARGETS,
     );
     const changes = rows.flatMap(({ change }) => (change?.cache === this.cacheName ? [change.selector] : []));
-    return changes.length === 0 ? selector : merge([selector, ...changes]);
+    return changes.length === 0 ? selector : joinSelectors([selector, ...changes]);
   }
-}
-
-/** The parts add up. Patterns, users and symbols too: what the application wrote is for the cache to judge. */
-function merge(all: readonly InvalidationSelector[]): InvalidationSelector {
-  const tags = all.flatMap(({ tags = [], user, symbol }) => [
-    ...tags,
-    ...(user === undefined ? [] : [`user:${user}`]),
-    ...(symbol === undefined ? [] : [`symbol:${symbol.toUpperCase()}`]),
-  ]);
-  const parts = {
-    keys: all.flatMap(({ keys = [] }) => keys),
-    tags: [...new Set(tags)],
-    namespaces: [...new Set(all.flatMap(({ namespaces = [] }) => namespaces))],
-    patterns: [...new Set(all.flatMap(({ patterns = [] }) => patterns))],
-  };
-  const merged: InvalidationSelector = Object.fromEntries(
-    Object.entries(parts).filter(([, list]) => list.length > 0),
-  );
-  if (all.some((one) => one.all === true)) merged.all = true;
-  return merged;
 }

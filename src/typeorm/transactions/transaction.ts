@@ -4,7 +4,7 @@ import { statementOf } from '../statement.js';
 import { outsideTransaction } from './ambient-context.js';
 import { DeferredList } from './deferred-list.js';
 import { onlyReads } from './reads.js';
-import { abortsOnError, refusedByServer } from './server-errors.js';
+import { isPostgres, refused } from '../query-answer.js';
 
 const NEUTRAL = new Set(['begin', 'commit', 'rollback', 'savepoint', 'release', 'rollback-to']);
 
@@ -102,7 +102,7 @@ export class Transaction implements AmbientTransaction {
   }
 
   private failed(sql: string, error: unknown): void {
-    if (statementOf(sql).kind === 'commit' && !refusedByServer(error)) this.outcome = 'unknown';
-    this.aborted ||= abortsOnError(this.dataSource);
+    if (statementOf(sql).kind === 'commit' && !refused(error)) this.outcome = 'unknown';
+    this.aborted ||= isPostgres(this.dataSource);
   }
 }

@@ -7,6 +7,7 @@ afterEach(closeFleets);
 const NAMESPACES = {
   items: { ttl: '10m', onRemoteLoss: 'second-bus' },
   others: { ttl: '10m' },
+  local: { ttl: '10m', onRemoteLoss: 'serve-local' },
 } as const;
 
 const A = { keys: [{ namespace: 'items', id: 'a' }] };
@@ -318,6 +319,21 @@ describe('when the shared tier is back', () => {
     hub.up();
     await clock.pass(1);
     expect(nodes[0]!.health().secondBus).toMatchObject({ sharedTrusted: false });
+  });
+
+  it('a namespace that serves locally without it goes on until it is believed', async () => {
+    const { hub, clock, outbox, nodes } = await made(1);
+    const source = new Source<number>({ a: 1 });
+    const read = () => nodes[0]!.getOrSet('local', 'a', source.load);
+    await read();
+    hub.down();
+    outbox.commit(A);
+    await clock.pass(2 * BOUND);
+    hub.up();
+    await clock.pass(4 * BOUND);
+    expect(nodes[0]!.health()).toMatchObject({ circuit: 'closed', secondBus: { sharedTrusted: false } });
+    await read();
+    expect(source.loads).toBe(1);
   });
 
   it('its log alone is no reason to serve', async () => {
