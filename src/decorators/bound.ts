@@ -5,6 +5,8 @@ import type { MethodBindings } from './method-bindings.js';
 export interface MethodSlot {
   /** One argument, the commonest case, without an array made for it. */
   callOne(self: object, argument: unknown): Promise<unknown>;
+  callNone?(self: object): Promise<unknown>;
+  callTwo?(self: object, first: unknown, second: unknown): Promise<unknown>;
   call(self: object, args: readonly unknown[]): Promise<unknown>;
 }
 

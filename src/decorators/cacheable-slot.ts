@@ -54,14 +54,28 @@ export class CacheableSlot implements MethodSlot {
   callOne(self: object, argument: unknown): Promise<unknown> {
     const call = this.calls.one(argument);
     if (call !== undefined && this.condition === undefined && this.ready(call, self))
-      return this.namespace!.getOrSet(call.id, call.loader, call.options);
+      return this.namespace!.getOrSetAgain(call);
     return this.read(self, [argument], call);
+  }
+
+  callNone(self: object): Promise<unknown> {
+    const call = this.calls.none();
+    if (call !== undefined && this.condition === undefined && this.ready(call, self))
+      return this.namespace!.getOrSetAgain(call);
+    return this.read(self, [], call);
+  }
+
+  callTwo(self: object, first: unknown, second: unknown): Promise<unknown> {
+    const call = this.calls.two(first, second);
+    if (call !== undefined && this.condition === undefined && this.ready(call, self))
+      return this.namespace!.getOrSetAgain(call);
+    return this.read(self, [first, second], call);
   }
 
   call(self: object, args: readonly unknown[]): Promise<unknown> {
     const call = this.calls.get(args);
     if (call !== undefined && this.condition === undefined && this.ready(call, self))
-      return this.namespace!.getOrSet(call.id, call.loader, call.options);
+      return this.namespace!.getOrSetAgain(call);
     return this.read(self, args, call);
   }
 
@@ -101,6 +115,7 @@ export class CacheableSlot implements MethodSlot {
       self: this.table.only === self ? self : null,
       loader: () => loads.run(key, definition.original, self, args),
       options: callOptions(definition, this.fixed, args),
+      node: null,
     };
   }
 

@@ -6,6 +6,7 @@ const call = (id: string): RememberedCall => ({
   self: null,
   loader: () => id,
   options: undefined,
+  node: null,
 });
 
 describe('CallMemory', () => {

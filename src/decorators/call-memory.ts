@@ -1,7 +1,7 @@
-import type { GetOrSetOptions, Loader } from '#tiered-cache';
+import type { GetOrSetOptions, Loader, RememberedRead } from '#tiered-cache';
 
 /** What a call of a cached method needs, made once per list of primitive arguments: a hit makes no closure. */
-export interface RememberedCall {
+export interface RememberedCall extends RememberedRead {
   id: string;
   /** The id as the engine keeps it, normalised: what tells one load from another. */
   key: string;
@@ -33,6 +33,14 @@ export class CallMemory {
 
   one(argument: unknown): RememberedCall | undefined {
     return this.root.next?.get(argument)?.call;
+  }
+
+  none(): RememberedCall | undefined {
+    return this.root.call;
+  }
+
+  two(first: unknown, second: unknown): RememberedCall | undefined {
+    return this.root.next?.get(first)?.next?.get(second)?.call;
   }
 
   get(args: readonly unknown[]): RememberedCall | undefined {

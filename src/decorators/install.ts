@@ -48,9 +48,11 @@ function wrapperOf({ index, original }: MethodDefinition): AnyMethod {
     const slot = (this as Bindable | undefined)?.[BOUND]?.[index];
     // `arguments` instead of rest parameters: no array on the way of a hit.
     if (slot === undefined) return original.apply(this, arguments as unknown as unknown[]);
-    return arguments.length === 1
-      ? slot.callOne(this as object, arguments[0])
-      : slot.call(this as object, Array.prototype.slice.call(arguments));
+    if (arguments.length === 1) return slot.callOne(this as object, arguments[0]);
+    if (arguments.length === 2 && slot.callTwo !== undefined)
+      return slot.callTwo(this as object, arguments[0], arguments[1]);
+    if (arguments.length === 0 && slot.callNone !== undefined) return slot.callNone(this as object);
+    return slot.call(this as object, Array.prototype.slice.call(arguments));
   }
   copyIdentity(original, cached);
   return cached;

@@ -2,6 +2,7 @@ import type { AsyncResource } from 'node:async_hooks';
 import type { Clock } from './clock.js';
 import type { Codecs } from './codec/codecs.js';
 import type { BusFollower } from './coherence/bus-follower.js';
+import type { L1Gate } from './coherence/l1-gate.js';
 import type { LogFollower } from './coherence/log-follower.js';
 import type { OwnRecords } from './coherence/own-records.js';
 import type { MarkerTable } from './coherence/markers.js';
@@ -18,6 +19,8 @@ import type { Counters, Recorder } from './telemetry/recorder.js';
 export interface CacheCore {
   readonly options: ResolvedOptions;
   readonly clock: Clock;
+  /** What every hit in L1 asks. */
+  readonly gate: L1Gate;
   readonly codecs: Codecs;
   readonly l1: MemoryStore<L1Node>;
   readonly tags: TagTable;
@@ -37,7 +40,7 @@ export interface CacheCore {
   /** Background work runs in here, so that it keeps no request's context alive. */
   readonly background: AsyncResource;
   /** Loaders that run now; what is left of them when `close` stops waiting is aborted. */
-  readonly loads: Set<AbortController>;
+  readonly loads: Set<{ abort(reason: unknown): void }>;
   /** Writes under way, which `close` waits for. */
   writes: number;
   closed: boolean;

@@ -1,6 +1,7 @@
 import { type AmbientTransaction, ambient, type DeferredSender, openTransaction } from './ambient.js';
 import { type CacheCore, l1Serves, type NamespaceCore, readsStrictly } from './cache-core.js';
 import type { Invalidator } from './coherence/invalidator.js';
+import type { L1Gate } from './coherence/l1-gate.js';
 import { CacheClosedError, InvalidKeyError, InvalidOptionsError } from './errors.js';
 import {
   checkSetOptions,
@@ -16,7 +17,7 @@ import type { ReadRequest } from './loading/read-request.js';
 import type { ReadThrough } from './loading/read-through.js';
 import { hit, reserve, type Reserved, unreserved } from './loading/reserve.js';
 import { slideNode } from './loading/retime.js';
-import { type L1Node, tagsUnchanged } from './memory/node.js';
+import { type L1Node, type RememberedRead, tagsUnchanged, tickOf } from './memory/node.js';
 import type {
   GetOptions,
   GetOrSetOptions,
@@ -42,6 +43,10 @@ export interface CachePaths {
 }
 
 const REFRESH_RETRY_MS = 1_000;
+/** Longer ids are looked up by their key: nothing is gained by holding on to them. */
+const LONGEST_HOT = 256;
+/** One hit in so many, a power of two, is counted the long way, which times it. */
+const TIMED = 128;
 
 /** A reservation has no loader: whoever made it loads. */
 const UNUSED = (): never => {
@@ -55,6 +60,9 @@ const UNUSED = (): never => {
 export class CacheNamespace<T = unknown> {
   readonly name: string;
   private readonly keys: KeyMemo;
+  /** Nodes of L1 by raw id, of values that everybody may be handed. A node that leaves L1 is taken out (`detach`). */
+  private readonly hot = new Map<string, L1Node>();
+  private readonly gate: L1Gate;
 
   /** Made by TieredCache.namespace(). */
   constructor(
@@ -63,21 +71,34 @@ export class CacheNamespace<T = unknown> {
     private readonly paths: CachePaths,
   ) {
     this.name = ns.settings.name;
+    this.gate = core.gate;
     this.keys = new KeyMemo(this.name, ns.settings.normalizeId);
   }
 
   /** L1 only, synchronous: the value, or undefined. @throws InvalidKeyError */
   peek(id: string): T | undefined {
+    const hot = this.hot.get(id);
+    if (hot !== undefined && this.isPlain(hot)) {
+      this.core.l1.touch(hot);
+      return hot.value as T;
+    }
     if (ambient !== undefined && openTransaction()?.bypasses === true) return undefined;
     const now = this.core.clock.monotonic();
-    const node = this.core.l1.get(this.keys.key(id));
+    const node = this.nodeOf(id, this.keys.key(id));
     if (node === undefined || now >= node.expiresAt || !this.serves(node, now)) return undefined;
     if (trackedLoads !== 0) dependOnNode(this.core, this.keys.key(id), node, false);
     return node.delivery.take() as T;
   }
 
   /** The stored value, or undefined. (`getMany` tells a stored undefined from none.) */
-  async get(id: string, options?: GetOptions): Promise<T | undefined> {
+  get(id: string, options?: GetOptions): Promise<T | undefined> {
+    const hot = this.hot.get(id);
+    if (hot !== undefined && options?.minPosition === undefined && this.answersAtOnce(hot))
+      return hot.promise as Promise<T>;
+    return this.getOne(id, options);
+  }
+
+  private async getOne(id: string, options: GetOptions | undefined): Promise<T | undefined> {
     return (await this.getMany([id], options)).get(id);
   }
 
@@ -113,6 +134,34 @@ export class CacheNamespace<T = unknown> {
    * answers the same settled promise to everybody.
    */
   getOrSet(id: string, loader: Loader<T>, options?: GetOrSetOptions<T>): Promise<T> {
+    const hot = this.hot.get(id);
+    if (
+      hot !== undefined &&
+      (options === undefined || (options.fresh !== true && options.minPosition === undefined)) &&
+      this.answersAtOnce(hot)
+    )
+      return hot.promise as Promise<T>;
+    return this.getOrLoad(id, loader, options);
+  }
+
+  /**
+   * As getOrSet, for callers that ask the same again and again, with options that neither ask for a fresh value nor for a
+   * position: while `call` remembers a node that lives there is no look-up at all.
+   */
+  getOrSetAgain(call: RememberedRead): Promise<unknown> {
+    const { node } = call;
+    if (node !== null && this.answersAtOnce(node)) return node.promise!;
+    const answer = this.getOrSet(call.id, call.loader as Loader<T>, call.options as GetOrSetOptions<T>);
+    const hot = this.hot.get(call.id);
+    if (hot !== undefined && hot.caller !== call) {
+      if (hot.caller !== null) hot.caller.node = null;
+      hot.caller = call;
+      call.node = hot;
+    }
+    return answer;
+  }
+
+  private getOrLoad(id: string, loader: Loader<T>, options: GetOrSetOptions<T> | undefined): Promise<T> {
     try {
       if (ambient !== undefined) {
         const transaction = openTransaction();
@@ -120,7 +169,7 @@ export class CacheNamespace<T = unknown> {
       }
       const now = this.core.clock.monotonic();
       const key = this.keys.key(id);
-      const node = this.core.l1.get(key);
+      const node = this.nodeOf(id, key);
       if (node !== undefined && !this.skipsL1(options) && this.serves(node, now)) {
         if (now < node.attentionAt) return this.hit(id, node, now);
         if (this.attend(id, key, node, now, loader, options)) return this.hit(id, node, now);
@@ -291,6 +340,47 @@ export class CacheNamespace<T = unknown> {
     return readInside(transaction, this.core, this.ns, id, lookUp, loader, options);
   }
 
+  /** The node in L1, found from now on by one look-up of the raw id. */
+  private nodeOf(id: string, key: EntryKey): L1Node | undefined {
+    const node = this.core.l1.get(key);
+    // Of several spellings of one id the first is found fast.
+    if (
+      node !== undefined &&
+      node.hot === null &&
+      node.promise !== null &&
+      !node.delivery.isError &&
+      id.length <= LONGEST_HOT
+    ) {
+      node.hot = this.hot;
+      node.rawId = id;
+      this.hot.set(id, node);
+    }
+    return node;
+  }
+
+  /**
+   * May this node be served with nothing else to do? Its time and the validity clock run, no tag moved, nothing is due,
+   * and nobody has to be told: no tracked load, and no transaction, which may not see what the cache holds.
+   */
+  private isPlain(node: L1Node): boolean {
+    return (
+      node.epoch === this.gate.epoch &&
+      (ambient === undefined || openTransaction() === undefined) &&
+      trackedLoads === 0 &&
+      this.gate.time() < node.attentionTick
+    );
+  }
+
+  /** A plain hit, counted; false when it has to go the long way. */
+  private answersAtOnce(node: L1Node): boolean {
+    const { counters } = this.ns;
+    if ((counters.l1Hits & (TIMED - 1)) === 0 || this.core.events.readsWatched || !this.isPlain(node))
+      return false;
+    counters.l1Hits++;
+    this.core.l1.touch(node);
+    return true;
+  }
+
   private serves(node: L1Node, now: number): boolean {
     const { core } = this;
     if (core.log !== null && now >= core.log.validUntil && !l1Serves(core, this.ns.settings, now))
@@ -340,6 +430,7 @@ export class CacheNamespace<T = unknown> {
       this.paths.reads.refresh(this.renewal(id, key, node, loader, options));
     }
     node.attentionAt = Math.min(node.expiresAt, node.refreshAt, node.slideAt);
+    node.attentionTick = tickOf(node.attentionAt, now);
     return true;
   }
 
@@ -404,11 +495,20 @@ export class CacheNamespace<T = unknown> {
     const values = new Map<string, T>();
     const missing = new Map<string, EntryKey>();
     const now = this.core.clock.monotonic();
+    const { log, recorder } = this.core;
+    const isPlain = trackedLoads === 0 && (log === null || now < log.validUntil);
     for (const id of ids) {
+      const hot = this.hot.get(id);
+      if (hot !== undefined && isPlain && hot.epoch === this.gate.epoch && now < hot.attentionTick) {
+        recorder.l1Hit(this.ns.counters, now);
+        this.core.l1.touch(hot);
+        values.set(id, hot.value as T);
+        continue;
+      }
       const key = this.keys.key(id);
-      const node = this.core.l1.get(key);
+      const node = this.nodeOf(id, key);
       if (node !== undefined && now < node.expiresAt && this.serves(node, now) && !node.delivery.isError) {
-        this.core.recorder.l1Hit(this.ns.counters, now);
+        recorder.l1Hit(this.ns.counters, now);
         if (trackedLoads !== 0) dependOnNode(this.core, key, node, false);
         if (now >= node.slideAt) slideNode(this.core, this.ns, key, node);
         values.set(id, node.delivery.take() as T);

@@ -7,11 +7,14 @@ export interface Clock {
   now(): number;
   /** Monotonic clock, milliseconds, arbitrary origin. */
   monotonic(): number;
+  /** May hits in L1 of one turn of the event loop share a reading? Not where a test moves the time by hand. */
+  readonly turns?: boolean;
   /** Runs `fn` once after `ms`; the returned function cancels. Must not keep the process alive. */
   setTimer(ms: number, fn: () => void): () => void;
 }
 
 export const systemClock: Clock = {
+  turns: true,
   now: () => Date.now(),
   monotonic: () => performance.now(),
   setTimer(ms, fn) {

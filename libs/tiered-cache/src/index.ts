@@ -3,6 +3,7 @@ export { TieredCache } from './tiered-cache.js';
 export { type AmbientTransaction, type DeferredSender, useAmbient } from './ambient.js';
 export type { CacheHealth } from './cache-health.js';
 export { CacheNamespace } from './cache-namespace.js';
+export type { RememberedRead } from './memory/node.js';
 export type { BusHealth } from './coherence/bus-follower.js';
 export type { Fence, FenceOptions } from './coherence/fence.js';
 export type { BusCursor, BusPage, BusRecord, SecondBus } from './coherence/second-bus.js';

@@ -6,6 +6,7 @@ import { CacheNamespace, type CachePaths } from './cache-namespace.js';
 import { BusFollower } from './coherence/bus-follower.js';
 import { Fence, type FenceOptions } from './coherence/fence.js';
 import { Invalidator } from './coherence/invalidator.js';
+import { L1Gate } from './coherence/l1-gate.js';
 import { joinPositions, LogFollower } from './coherence/log-follower.js';
 import { MarkerTable } from './coherence/markers.js';
 import type { SecondBus } from './coherence/second-bus.js';
@@ -23,8 +24,7 @@ import { BatchRead } from './loading/batch-read.js';
 import { EntryOps } from './loading/entry-ops.js';
 import { FlightTable } from './loading/flights.js';
 import { ReadThrough } from './loading/read-through.js';
-import { createLruStore } from './memory/lru-store.js';
-import type { L1Node } from './memory/node.js';
+import { SecondChanceStore } from './memory/second-chance-store.js';
 import type {
   GetOptions,
   GetOrSetOptions,
@@ -69,7 +69,8 @@ export class TieredCache {
     const resolved = resolveOptions(options);
     const { clock, boundMs, maxEntries, maxBytes } = resolved;
     const recorder = new Recorder(clock);
-    const tags = new TagTable();
+    const gate = new L1Gate(clock);
+    const tags = new TagTable(gate);
     const events = new CacheEventBus();
     const remote =
       resolved.remote === null
@@ -95,6 +96,7 @@ export class TieredCache {
             doubt: () => bus?.doubt(),
             trusted: () => bus?.doubtful !== true,
           });
+    gate.log = log;
     const bus: BusFollower | null =
       log === null
         ? null
@@ -111,8 +113,9 @@ export class TieredCache {
     this.core = {
       options: resolved,
       clock,
+      gate,
       codecs: createCodecs(resolved.classes),
-      l1: createLruStore<L1Node>({
+      l1: new SecondChanceStore({
         maxEntries,
         maxBytes,
         onRemoval: (key, _node, reason) => this.countRemoval(key, reason),

@@ -19,8 +19,6 @@ export interface TagState {
  * permits nothing: its version moves first, so everything that refers to it becomes unusable.
  */
 export class TagTable {
-  /** Moves with any version: a hit compares this one number and skips its vector. */
-  epoch = 0;
   /** Orders learning and touching against loads. */
   sequence = 0;
   private readonly states: LRUCache<string, TagState>;
@@ -30,11 +28,18 @@ export class TagTable {
   /** Some entry was made of another one. */
   private followsKeys = false;
 
-  constructor(maxTags = 100_000) {
+  constructor(
+    private readonly gate: { epoch: number } = { epoch: 0 },
+    maxTags = 100_000,
+  ) {
     this.states = new LRUCache<string, TagState>({
       max: maxTags,
       dispose: (state) => this.retire(state),
     });
+  }
+
+  get epoch(): number {
+    return this.gate.epoch;
   }
 
   state(tag: string): TagState {
@@ -53,7 +58,7 @@ export class TagTable {
     state.version++;
     state.nonce = null;
     state.touchedAt = ++this.sequence;
-    this.epoch++;
+    this.gate.epoch++;
   }
 
   /** A key was invalidated: entries that were made of it carry its tag. */
@@ -68,7 +73,7 @@ export class TagTable {
     if (state.nonce !== null) {
       // Another identity without a record: evicted and made anew. What carries the old one is lost.
       state.version++;
-      this.epoch++;
+      this.gate.epoch++;
     }
     state.nonce = nonce;
     state.learntAt = ++this.sequence;
@@ -80,13 +85,13 @@ export class TagTable {
     this.states.clear();
     this.clearing = false;
     this.forgottenTouch = ++this.sequence;
-    this.epoch++;
+    this.gate.epoch++;
   }
 
   private retire(state: TagState): void {
     state.version++;
     state.nonce = null;
     if (!this.clearing && state.touchedAt > this.forgottenTouch) this.forgottenTouch = state.touchedAt;
-    this.epoch++;
+    this.gate.epoch++;
   }
 }

@@ -4,7 +4,7 @@ import type { Delivery } from './delivery.js';
 import type { StoredEntry } from './judge.js';
 import { nodeBytes, type PreparedEntry } from './prepare-entry.js';
 import type { EntryKey } from '../remote/remote-tier.js';
-import type { L1Node } from '../memory/node.js';
+import { type L1Node, tickOf } from '../memory/node.js';
 
 /** What L1 needs to know of an entry. Spans in milliseconds from now; Infinity lives for ever. */
 export interface Admission {
@@ -39,6 +39,12 @@ export function admit(
   const refreshAt = refreshTime(core, ns, now, entry);
   const slideAt = entry.slidingMs > 0 ? now + slideStepMs(entry.slidingMs) : Infinity;
   const node: L1Node = {
+    // What a hit reads lies together, in one line of the processor's cache.
+    value: entry.delivery.promise === null ? undefined : entry.delivery.take(),
+    promise: entry.delivery.promise,
+    attentionTick: tickOf(Math.min(expiresAt, refreshAt, slideAt), now),
+    epoch: core.tags.epoch,
+    used: 0,
     delivery: entry.delivery,
     bytes: entry.bytes,
     attentionAt: Math.min(expiresAt, refreshAt, slideAt),
@@ -51,7 +57,13 @@ export function admit(
     loadMs: entry.loadMs,
     tags: marker.tags,
     versions: marker.tagVersions,
-    epoch: core.tags.epoch,
+    key,
+    size: 0,
+    older: null,
+    newer: null,
+    hot: null,
+    rawId: '',
+    caller: null,
   };
   return core.l1.set(key, node) ? node : undefined;
 }

@@ -1,7 +1,7 @@
 import { type CacheCore, l1Serves, type NamespaceCore } from '../cache-core.js';
 import { withTimes } from '../codec/wire-header.js';
 import { RemoteUnavailableError } from '../errors.js';
-import { type L1Node, tagsUnchanged } from '../memory/node.js';
+import { type L1Node, tagsUnchanged, tickOf } from '../memory/node.js';
 import type { EntryKey } from '../remote/remote-tier.js';
 import { slideStepMs } from './admit.js';
 import { type StoredEntry, judge } from './judge.js';
@@ -86,5 +86,6 @@ function retimeNode(core: CacheCore, key: EntryKey, node: L1Node, lifeMs: number
   node.refreshAt = Infinity;
   node.slideAt = node.slidingMs > 0 ? now + slideStepMs(node.slidingMs) : Infinity;
   node.attentionAt = Math.min(node.expiresAt, node.slideAt);
+  node.attentionTick = tickOf(node.attentionAt, now);
   core.l1.reschedule(key, node);
 }

@@ -6,6 +6,8 @@ export interface MemoryStore<N extends MemoryNode> {
   get(key: string): N | undefined;
   /** Like get, but does not count as a use. */
   peek(key: string): N | undefined;
+  /** A read has found the node without asking the store. */
+  touch(node: N): void;
   /** Inserts or replaces; returns false when the node alone is above the byte budget (nothing is stored then). */
   set(key: string, node: N): boolean;
   delete(key: string): boolean;

@@ -1,19 +1,64 @@
 import { randomInt } from 'node:crypto';
 import fc from 'fast-check';
+import { LRUCache } from 'lru-cache';
 import { InvalidOptionsError } from '../errors.js';
-import { createLruStore, SWEEP_LIMIT } from './lru-store.js';
-import type { MemoryNode } from './memory-store.js';
+import { Delivery } from '../loading/delivery.js';
+import type { L1Node } from './node.js';
+import { SecondChanceStore, SWEEP_LIMIT } from './second-chance-store.js';
 
 const seed = Number(process.env.FC_SEED ?? randomInt(2 ** 31));
 
-function node(bytes = 10, staleUntil = Infinity): MemoryNode {
-  return { bytes, staleUntil };
+function node(bytes = 10, staleUntil = Infinity): L1Node {
+  return {
+    value: 1,
+    promise: null,
+    attentionTick: 0,
+    epoch: 0,
+    used: 0,
+    delivery: Delivery.same(1),
+    bytes,
+    attentionAt: 0,
+    expiresAt: 0,
+    refreshAt: 0,
+    slideAt: 0,
+    staleUntil,
+    slidingMs: 0,
+    created: 0,
+    loadMs: 0,
+    tags: [],
+    versions: [],
+    key: '',
+    size: 0,
+    older: null,
+    newer: null,
+    hot: null,
+    rawId: '',
+    caller: null,
+  };
+}
+
+/** Reads of `ids` keys by Zipf's law (exponent 0.9), the same every time. */
+function skewedReads(count: number, ids: number): string[] {
+  const sums: number[] = [];
+  for (let i = 0, sum = 0; i < ids; i++) sums.push((sum += 1 / (i + 1) ** 0.9));
+  let state = 1;
+  return Array.from({ length: count }, () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    const wanted = (state / 2 ** 32) * sums.at(-1)!;
+    let low = 0;
+    for (let high = ids - 1; low < high;) {
+      const middle = (low + high) >> 1;
+      if (sums[middle]! < wanted) low = middle + 1;
+      else high = middle;
+    }
+    return `k${low}`;
+  });
 }
 
 function storeOf(maxEntries: number, maxBytes = 1_000_000) {
   const removed: [string, string][] = [];
-  const nodes: MemoryNode[] = [];
-  const store = createLruStore<MemoryNode>({
+  const nodes: L1Node[] = [];
+  const store = new SecondChanceStore({
     maxEntries,
     maxBytes,
     onRemoval: (key, gone, reason) => {
@@ -25,7 +70,7 @@ function storeOf(maxEntries: number, maxBytes = 1_000_000) {
 }
 
 describe('capacity', () => {
-  it('keeps at most maxEntries, dropping the least recently used', () => {
+  it('keeps at most maxEntries, dropping the oldest that was not used since', () => {
     const { store, removed, nodes } = storeOf(2);
     const a = node();
     store.set('a', a);
@@ -37,6 +82,69 @@ describe('capacity', () => {
     store.set('d', node());
     expect(removed.at(-1)).toEqual(['c', 'evict']);
     expect([...store.entries()].map(([key]) => key).sort()).toEqual(['b', 'd']);
+  });
+
+  it('a touch counts as a use, and spares once', () => {
+    const { store, removed } = storeOf(2);
+    const a = node();
+    store.set('a', a);
+    store.set('b', node());
+    store.touch(a);
+    store.set('c', node());
+    store.set('d', node());
+    expect(removed.map(([key]) => key)).toEqual(['b', 'a']);
+  });
+
+  it('looks at few for each that goes, also where all are in use', () => {
+    const { store } = storeOf(100_000);
+    const all = Array.from({ length: 100_000 }, () => node());
+    for (const [i, one] of all.entries()) store.set(`k${i}`, one);
+    for (const one of all) store.touch(one);
+    store.set('new', node());
+    expect(all.filter((one) => one.used === 0).length).toBeLessThan(200);
+    expect(store.size).toBe(100_000);
+  });
+
+  it('hits as often as the least recently used on skewed reads', () => {
+    const skewed = skewedReads(200_000, 20_000);
+    for (const capacity of [200, 2_000]) {
+      const { store } = storeOf(capacity);
+      const lru = new LRUCache<string, number>({ max: capacity });
+      const hits = { store: 0, lru: 0 };
+      for (const key of skewed) {
+        if (store.get(key) !== undefined) hits.store++;
+        else store.set(key, node());
+        if (lru.get(key) !== undefined) hits.lru++;
+        else lru.set(key, 1);
+      }
+      expect(hits.store / skewed.length).toBeGreaterThan(hits.lru / skewed.length - 0.01);
+    }
+  });
+
+  it('lets go of every node that leaves, at once', () => {
+    const { store } = storeOf(1);
+    const left = [
+      (one: L1Node) => (store.set('a', one), store.delete('a')),
+      (one: L1Node) => (store.set('a', one), store.set('a', node())),
+      (one: L1Node) => (store.set('a', one), store.set('b', node())),
+      (one: L1Node) => (store.set('a', one), store.clear()),
+      (one: L1Node) => (store.set('a', one), store.set('a', node(Infinity))),
+      (one: L1Node) => ((one.staleUntil = 1_000), store.set('a', one), store.sweep(1e6)),
+    ];
+    for (const leaves of left) {
+      const one = node();
+      const hot = new Map([['id', one]]);
+      const caller = { id: 'id', loader: () => 1, options: undefined, node: one as L1Node | null };
+      Object.assign(one, { hot, rawId: 'id', caller, promise: Promise.resolve(1) });
+      leaves(one);
+      expect([hot.size, caller.node, one.promise, one.value, one.epoch]).toEqual([
+        0,
+        null,
+        null,
+        undefined,
+        -1,
+      ]);
+    }
   });
 
   it('peek does not count as a use', () => {
@@ -121,7 +229,7 @@ describe('capacity', () => {
 
   it('lets the listener use the store', () => {
     const kept: string[] = [];
-    const store = createLruStore<MemoryNode>({
+    const store = new SecondChanceStore({
       maxEntries: 2,
       maxBytes: 100,
       onRemoval: (key) => {
@@ -135,8 +243,8 @@ describe('capacity', () => {
   });
 
   it.each([0, -1, 1.5, NaN, Infinity])('refuses a budget of %s', (wrong) => {
-    expect(() => createLruStore({ maxEntries: wrong, maxBytes: 1 })).toThrow(InvalidOptionsError);
-    expect(() => createLruStore({ maxEntries: 1, maxBytes: wrong })).toThrow(InvalidOptionsError);
+    expect(() => new SecondChanceStore({ maxEntries: wrong, maxBytes: 1 })).toThrow(InvalidOptionsError);
+    expect(() => new SecondChanceStore({ maxEntries: 1, maxBytes: wrong })).toThrow(InvalidOptionsError);
   });
 });
 
