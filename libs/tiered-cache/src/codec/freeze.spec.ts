@@ -1,5 +1,6 @@
 import { runInNewContext } from 'node:vm';
-import { canFreeze, deepFreeze } from './freeze.js';
+import { canFreeze, deepFreeze, freezeTree } from './freeze.js';
+import { MAX_DEPTH } from './json-codec.js';
 
 describe('canFreeze', () => {
   it.each<[string, unknown]>([
@@ -77,5 +78,20 @@ describe('deepFreeze', () => {
 
   it('leaves primitives alone', () => {
     for (const value of [1, 'a', null, undefined, 1n]) expect(deepFreeze(value)).toBe(value);
+  });
+});
+
+describe('freezeTree', () => {
+  it('freezes all that JSON gives, at every level', () => {
+    const value = JSON.parse('{"a":[1,{"b":null}],"c":{"d":"x"}}') as { a: [number, object]; c: object };
+    expect(freezeTree(value)).toBe(true);
+    for (const part of [value, value.a, value.a[1], value.c]) expect(Object.isFrozen(part)).toBe(true);
+  });
+
+  it('leaves alone what is nested deeper than anything written here', () => {
+    const deep = JSON.parse('['.repeat(MAX_DEPTH + 1) + ']'.repeat(MAX_DEPTH + 1)) as object;
+    expect(freezeTree(deep)).toBe(false);
+    expect(Object.isFrozen(deep)).toBe(false);
+    expect(freezeTree(JSON.parse('['.repeat(MAX_DEPTH) + ']'.repeat(MAX_DEPTH)) as object)).toBe(true);
   });
 });

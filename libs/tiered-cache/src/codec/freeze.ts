@@ -1,3 +1,4 @@
+import { MAX_DEPTH } from './json-codec.js';
 import { builtinOf, hasInternalState, isDense, isPlainObject } from './types.js';
 
 /**
@@ -43,6 +44,18 @@ export function deepFreeze<T>(value: T): T {
     Object.freeze(container);
   }
   return value;
+}
+
+/**
+ * Freezes what JSON.parse made: own data properties only, nothing met twice. False, and to be looked at by canFreeze, where
+ * it is nested deeper than anything that is written here.
+ */
+export function freezeTree(value: object, depth = 1): boolean {
+  if (depth > MAX_DEPTH) return false;
+  for (const member of Array.isArray(value) ? (value as unknown[]) : Object.values(value))
+    if (typeof member === 'object' && member !== null && !freezeTree(member, depth + 1)) return false;
+  Object.freeze(value);
+  return true;
 }
 
 function isPlainContainer(value: object): boolean {

@@ -12,8 +12,8 @@ export class Marker {
   gapped = false;
   /** Where the tag table stood when the marker was registered. */
   readonly sequence: number;
-  private readonly states: TagState[] = [];
-  private readonly versions: number[] = [];
+  private readonly states: TagState[];
+  private readonly versions: number[];
 
   constructor(
     readonly key: EntryKey,
@@ -21,7 +21,11 @@ export class Marker {
     tags: readonly string[],
   ) {
     this.sequence = table.sequence;
-    for (const tag of tags) this.watch(table.state(tag));
+    // Literals of the right length: an empty array that is pushed to takes room for seventeen.
+    const first = tags.length === 0 ? undefined : table.state(tags[0]!);
+    this.states = first === undefined ? [] : [first];
+    this.versions = first === undefined ? [] : [first.version];
+    for (let i = 1; i < tags.length; i++) this.watch(table.state(tags[i]!));
   }
 
   /** From here on the tag counts; answers the version seen, for `TagTable.learn`. */
@@ -59,30 +63,33 @@ export class Marker {
   }
 }
 
-/** All markers in flight, by key. */
+/** All markers in flight, by key: one nearly always, so a Set is made for the second only. */
 export class MarkerTable {
-  private readonly byKey = new Map<EntryKey, Set<Marker>>();
+  private readonly byKey = new Map<EntryKey, Marker | Set<Marker>>();
 
   constructor(private readonly table: TagTable) {}
 
   open(key: EntryKey, tags: readonly string[]): Marker {
     const marker = new Marker(key, this.table, tags);
-    const siblings = this.byKey.get(key);
-    if (siblings === undefined) this.byKey.set(key, new Set([marker]));
-    else siblings.add(marker);
+    const there = this.byKey.get(key);
+    if (there === undefined) this.byKey.set(key, marker);
+    else if (there instanceof Marker) this.byKey.set(key, new Set([there, marker]));
+    else there.add(marker);
     return marker;
   }
 
   close(marker: Marker): void {
-    const siblings = this.byKey.get(marker.key);
-    if (siblings === undefined) return;
-    siblings.delete(marker);
-    if (siblings.size === 0) this.byKey.delete(marker.key);
+    const there = this.byKey.get(marker.key);
+    if (there === marker) this.byKey.delete(marker.key);
+    else if (there !== undefined && !(there instanceof Marker)) {
+      there.delete(marker);
+      if (there.size === 0) this.byKey.delete(marker.key);
+    }
   }
 
   touchKey(key: EntryKey): void {
-    const siblings = this.byKey.get(key);
-    if (siblings !== undefined) for (const marker of siblings) marker.keyTouches++;
+    const there = this.byKey.get(key);
+    if (there !== undefined) for (const marker of listed(there)) marker.keyTouches++;
   }
 
   touchMatching(matches: (key: EntryKey) => boolean): void {
@@ -91,8 +98,8 @@ export class MarkerTable {
 
   /** A gap. */
   touchAll(): void {
-    for (const siblings of this.byKey.values())
-      for (const marker of siblings) {
+    for (const there of this.byKey.values())
+      for (const marker of listed(there)) {
         marker.keyTouches++;
         marker.gapped = true;
       }
@@ -101,4 +108,8 @@ export class MarkerTable {
   get size(): number {
     return this.byKey.size;
   }
+}
+
+function listed(there: Marker | Set<Marker>): Iterable<Marker> {
+  return there instanceof Marker ? [there] : there;
 }

@@ -1,5 +1,6 @@
 import type { Codecs, Encoded } from '../codec/codecs.js';
-import { canFreeze, deepFreeze } from '../codec/freeze.js';
+import { canFreeze, deepFreeze, freezeTree } from '../codec/freeze.js';
+import { jsonCodec } from '../codec/json-codec.js';
 import type { ValueSafety } from '../options.js';
 
 /**
@@ -21,6 +22,8 @@ export class Delivery {
   static decoded(encoded: Encoded, codecs: Codecs, safety: ValueSafety): Delivery {
     const value = codecs.decode(encoded.codec, encoded.payload);
     if (safety === 'shared' || value === null || typeof value !== 'object') return Delivery.same(value);
+    if (safety === 'frozen' && encoded.codec === jsonCodec.id && freezeTree(value))
+      return Delivery.same(value);
     if (safety === 'frozen' && canFreeze(value)) return Delivery.same(deepFreeze(value));
     return new Delivery(null, undefined, encoded, codecs);
   }

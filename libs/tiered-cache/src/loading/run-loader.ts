@@ -28,7 +28,7 @@ export async function runLoader<T>(
 ): Promise<{ value: T; loadMs: number }> {
   const { ns, id, loader, stale, hardTimeoutMs, tracked } = request;
   const startedAt = core.clock.monotonic();
-  const abort = new AbortController();
+  const abort = new LateAbort();
   const call = (fn: () => Promise<T> | T): Promise<T> | T => {
     if (tracked === undefined) return fn();
     return tracked === null ? untracked(fn) : tracked.run(fn);
@@ -39,7 +39,18 @@ export async function runLoader<T>(
   try {
     // `new Promise` rather than an await, so that a loader that throws synchronously is caught as well.
     const loaded = new Promise<T>((resolve) =>
-      resolve(call(() => loader({ namespace: ns.settings.name, id, signal: abort.signal, stale }))),
+      resolve(
+        call(() =>
+          loader({
+            namespace: ns.settings.name,
+            id,
+            get signal() {
+              return abort.signal;
+            },
+            stale,
+          }),
+        ),
+      ),
     );
     const value =
       hardTimeoutMs === null
@@ -61,5 +72,24 @@ export async function runLoader<T>(
     tracked?.leave();
     core.loads.delete(abort);
     core.recorder.sourceLatency.record(core.clock.monotonic() - startedAt);
+  }
+}
+
+/** An AbortController costs microseconds, and few loaders look at their signal: it is made for those who do. */
+class LateAbort {
+  private controller: AbortController | undefined;
+  private aborted: { reason: unknown } | undefined;
+
+  get signal(): AbortSignal {
+    if (this.controller === undefined) {
+      this.controller = new AbortController();
+      if (this.aborted !== undefined) this.controller.abort(this.aborted.reason);
+    }
+    return this.controller.signal;
+  }
+
+  abort(reason: unknown): void {
+    this.aborted ??= { reason };
+    this.controller?.abort(reason);
   }
 }

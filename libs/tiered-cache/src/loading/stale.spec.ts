@@ -167,6 +167,25 @@ describe.each(SUBJECTS)('stale serving (%s)', (_kind, subject) => {
     expect(aborted).toBe(2);
   });
 
+  it('hard timeout: who looks at the signal later finds it aborted, for the same reason', async () => {
+    const { cache, clock } = await subject({ ttl: '1m', hardTimeout: 200 });
+    let late: AbortSignal | undefined;
+    let copied: { signal?: AbortSignal } = {};
+    const gate = deferred<void>();
+    const slow = async (context: { signal: AbortSignal }) => {
+      await gate.promise;
+      late = context.signal;
+      copied = { ...context };
+    };
+    let caught: unknown;
+    cache.getOrSet('items', 'a', slow).catch((error: unknown) => (caught = error));
+    await clock.pass(201);
+    gate.resolve();
+    await clock.pass(1);
+    expect(late).toMatchObject({ aborted: true, reason: caught });
+    expect(copied.signal).toBe(late);
+  });
+
   it('hard timeout: what the loader answers later is stored nowhere', async () => {
     const { cache, clock } = await subject({ ttl: '1m', hardTimeout: 200 });
     const gate = deferred<string>();

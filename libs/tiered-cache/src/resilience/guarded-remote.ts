@@ -67,10 +67,26 @@ export class GuardedRemote {
   }
 
   /** A command on behalf of a caller. @throws RemoteUnavailableError */
-  async run<R>(command: (tier: RemoteTier) => Promise<R>): Promise<R> {
-    if (this.breaker.state !== CircuitState.Closed) throw new RemoteUnavailableError('The circuit is open.');
-    return this.probe(command);
+  run<R>(command: (tier: RemoteTier) => Promise<R>): Promise<R> {
+    if (this.breaker.state !== CircuitState.Closed)
+      return Promise.reject(new RemoteUnavailableError('The circuit is open.'));
+    if (this.tier.state !== 'ready') return this.probe(command);
+    // A closed circuit learns from failures only, so a success need not pass through it.
+    try {
+      return command(this.tier).catch(this.failed);
+    } catch (error) {
+      return this.failed(error);
+    }
   }
+
+  /** What a command answered that was sent while the circuit was closed. */
+  private readonly failed = async (error: unknown): Promise<never> => {
+    // Open already, or under test: this says nothing new.
+    if (this.breaker.state === CircuitState.Closed)
+      await this.breaker.execute(() => Promise.reject(error)).catch(() => undefined); // Thrown below.
+    this.onFailure(error);
+    throw unavailable(error);
+  };
 
   /** The walk over keys, every step of it a command. @throws RemoteUnavailableError */
   async *scan(prefix: string): AsyncIterable<EntryKey[]> {
@@ -93,13 +109,15 @@ export class GuardedRemote {
     } catch (error) {
       if (error instanceof BrokenCircuitError) throw new RemoteUnavailableError('The circuit is open.');
       this.onFailure(error);
-      if (error instanceof RemoteUnavailableError) throw error;
-      // An adapter that fails otherwise is no better: the cache must never fail the caller.
-      throw new RemoteUnavailableError(error instanceof Error ? error.message : String(error), {
-        cause: error,
-      });
+      throw unavailable(error);
     }
   }
+}
+
+/** An adapter that fails otherwise is no better: the cache must never fail the caller. */
+function unavailable(error: unknown): RemoteUnavailableError {
+  if (error instanceof RemoteUnavailableError) return error;
+  return new RemoteUnavailableError(error instanceof Error ? error.message : String(error), { cause: error });
 }
 
 function name(state: CircuitState): CircuitName {
