@@ -9,8 +9,8 @@ export const stored = [
     patches: [
       {
         file: SCRIPTS,
-        find: "if redis.call('GET', KEYS[2]) ~= ARGV[1] or fenced(KEYS[3]) then return 0 end",
-        replace: 'if fenced(KEYS[3]) then return 0 end',
+        find: "if redis.call('GET', l) ~= token or fenced(f) then return 0 end",
+        replace: 'if fenced(f) then return 0 end',
       },
     ],
     faults: ['line-delay', 'client-pause'],

@@ -41,7 +41,7 @@ import {
   writePlace,
 } from './redis-log.js';
 import { type RedisTierOptions, type ResolvedRedisOptions, resolveRedisOptions } from './redis-options.js';
-import { runScript, runScripts, type ScriptCall, type ScriptName } from './redis-scripts.js';
+import { runScript, type ScriptCall, type ScriptName } from './redis-scripts.js';
 import { BLOCK_MS, RedisWaker } from './redis-waker.js';
 import { TickBatch } from './tick-batch.js';
 
@@ -327,7 +327,7 @@ class RedisTier implements RemoteTier {
 
   private async acquireAll(requests: readonly AcquireRequest[]): Promise<(Acquired | Error)[]> {
     const calls = requests.map((request) => acquireCall(this.keys, request));
-    return (await this.scripts('strataAcquire', calls)).map((answer) =>
+    return (await this.inOne('strataAcquireMany', calls)).map((answer) =>
       answer instanceof Error ? answer : acquired(answer),
     );
   }
@@ -338,7 +338,7 @@ class RedisTier implements RemoteTier {
 
   private async fillAll(requests: readonly FillRequest[]): Promise<(boolean | Error)[]> {
     const calls = requests.map((request) => fillCall(this.keys, request));
-    return (await this.scripts('strataFill', calls)).map((answer) =>
+    return (await this.inOne('strataFillMany', calls)).map((answer) =>
       answer instanceof Error ? answer : answer === 1,
     );
   }
@@ -347,16 +347,21 @@ class RedisTier implements RemoteTier {
     return this.commands.run((client) => runScript(client, name, call));
   }
 
-  /** Each call's answer, or the error in its place. A part that nobody answers ends it: a hung server costs one timeout. */
-  private async scripts(name: ScriptName, calls: readonly ScriptCall[]): Promise<unknown[]> {
+  /**
+   * Each call's answer, or the error in its place, by a script that takes many. A part that nobody answers ends it: a hung
+   * server costs one timeout.
+   */
+  private async inOne(name: ScriptName, calls: readonly ScriptCall[]): Promise<unknown[]> {
     const answers: unknown[] = [];
     for (const part of chunks(calls, CHUNK, argBytes, CHUNK_BYTES)) {
-      const results = await this.commands.runAll((client) => runScripts(client, name, part), part.length);
-      for (const result of results) answers.push(result);
-      const [first] = results;
-      if (first instanceof Error && results.every((result) => result instanceof Error))
-        while (answers.length < calls.length) answers.push(first);
-      if (answers.length === calls.length) break;
+      const call = { keys: part.flatMap(({ keys }) => keys), args: part.flatMap(({ args }) => args) };
+      const got = await this.script(name, call).catch((error: unknown) => error as Error);
+      if (got instanceof Error) {
+        while (answers.length < calls.length) answers.push(got);
+        break;
+      }
+      for (const answer of got as unknown[])
+        answers.push(answer instanceof Error ? unavailable(answer, this.commands.endpoint) : answer);
     }
     return answers;
   }
