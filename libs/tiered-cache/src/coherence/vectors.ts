@@ -65,3 +65,19 @@ export async function vectorHolds(
   const answers = await askNonces(core, marker, doubtful);
   return answers.every((answer, i) => answer === expected[i]);
 }
+
+/** As `vectorHolds`, of what is known here: false where something would have to be asked. */
+export function vectorKnown(
+  core: CacheCore,
+  marker: Marker,
+  tags: readonly string[],
+  nonces: readonly string[],
+): boolean {
+  for (let i = 0; i < tags.length; i++) {
+    const state = core.tags.state(tags[i]!);
+    marker.watch(state);
+    const nonce = usableNonce(core, false, state);
+    if (nonce === null || nonce !== nonces[i]) return false;
+  }
+  return true;
+}

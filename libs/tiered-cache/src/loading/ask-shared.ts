@@ -17,11 +17,16 @@ export interface Lease {
 /** A value, or the lease to load with; a null lease means: load, fill nothing. */
 export type SharedAnswer = { entry: StoredEntry } | { entry: null; lease: Lease | null };
 
-const POLL_MIN_MS = 5;
+const POLL_MIN_MS = 2;
+/** Of what was waited already: who waits longer asks less often, and is late by a small part of the wait. */
+const POLL_PART = 0.08;
 const POLL_MAX_MS = 40;
 /** A fence stands for as long as a COMMIT takes; behind it everybody would load, and nobody could keep what was loaded. */
 const FENCE_PATIENCE_MS = 50;
 const MAX_REJECTIONS = 8;
+/** Asking the system for randomness costs microseconds; once per process tells processes apart as well. */
+const PROCESS = randomBytes(12).toString('base64url');
+let tokens = 0;
 const FILL_NOTHING: SharedAnswer = { entry: null, lease: null };
 
 /**
@@ -37,6 +42,8 @@ export async function askShared(
   request: ReadRequest,
   onStale: (entry: StoredEntry) => void,
   waits = true,
+  /** The answer to GET, where it was sent already. */
+  sent?: Promise<Buffer | null>,
 ): Promise<SharedAnswer> {
   const { ns, key, strict } = request;
   const { leaseMs } = ns.settings;
@@ -64,7 +71,7 @@ export async function askShared(
   const believed = believes(core, ns);
   if (!(believed === true || (await believed)))
     throw new RemoteUnavailableError('Nobody knows yet what the shared tier holds.');
-  const raw = await remote.run((tier) => tier.get(key));
+  const raw = await (sent ?? remote.run((tier) => tier.get(key)));
   const found = raw === null ? null : await consider(raw);
   if (found !== null) return { entry: found };
   ns.counters.l2Misses++;
@@ -72,7 +79,7 @@ export async function askShared(
   const token = newToken();
   const giveUpAt = core.clock.monotonic() + 2 * leaseMs;
   const fenceUntil = core.clock.monotonic() + FENCE_PATIENCE_MS;
-  let pauseMs = POLL_MIN_MS;
+  const askedAt = core.clock.monotonic();
   for (let rejections = 0; rejections < MAX_REJECTIONS;) {
     const marker = flight.remark();
     const [acquired, nonces] = await Promise.all([
@@ -96,8 +103,7 @@ export async function askShared(
       case 'busy':
         if (!waits || core.clock.monotonic() >= (acquired.outcome === 'busy' ? giveUpAt : fenceUntil))
           return FILL_NOTHING;
-        await pause(core, pauseMs * (0.5 + core.options.random()));
-        pauseMs = Math.min(POLL_MAX_MS, pauseMs * 1.5);
+        await pause(core, pauseAfter(core.clock.monotonic() - askedAt) * (0.5 + core.options.random()));
     }
   }
   return FILL_NOTHING;
@@ -124,7 +130,11 @@ export async function releaseLease(core: CacheCore, key: string, token: string):
 }
 
 export function newToken(): string {
-  return randomBytes(12).toString('base64url');
+  return `${PROCESS}.${(++tokens).toString(36)}`;
+}
+
+function pauseAfter(waitedMs: number): number {
+  return Math.min(POLL_MAX_MS, Math.max(POLL_MIN_MS, POLL_PART * waitedMs));
 }
 
 function pause(core: CacheCore, ms: number): Promise<void> {

@@ -1,6 +1,6 @@
 import { believes, type CacheCore, type NamespaceCore } from '../cache-core.js';
 import type { Marker } from '../coherence/markers.js';
-import { vectorHolds } from '../coherence/vectors.js';
+import { vectorHolds, vectorKnown } from '../coherence/vectors.js';
 import type { EntryHeader } from '../codec/codec.js';
 import { decodeEntry, fingerprint } from '../codec/wire-header.js';
 import { CorruptEntryError, RemoteUnavailableError } from '../errors.js';
@@ -49,6 +49,28 @@ export async function judge(
     ns.counters.errors++;
   }
   return { kind: 'rejected', fingerprint: fingerprint(raw) };
+}
+
+/**
+ * As `judge`, of the common case, in which all that has to be known is known: a live entry of the data set that is
+ * followed, under nonces known here. Null: to be judged as any other.
+ */
+export function judgeNow(
+  core: CacheCore,
+  ns: NamespaceCore,
+  marker: Marker,
+  raw: Buffer,
+): StoredEntry | null {
+  if (marker.gapped || believes(core, ns) !== true) return null;
+  try {
+    const { header, payload } = decodeEntry(raw, ns.settings.schema);
+    if (core.clock.now() >= header.expires || !vectorKnown(core, marker, header.tags, header.nonces))
+      return null;
+    const delivery = Delivery.decoded({ codec: header.codec, payload }, core.codecs, ns.settings.values);
+    return { header, delivery, payloadBytes: payload.length, fingerprint: fingerprint(raw) };
+  } catch {
+    return null; // What is wrong with it is found, and counted, when it is judged again.
+  }
 }
 
 function unbelievable(): RemoteUnavailableError {

@@ -1,9 +1,10 @@
-import { type CacheCore, l1Serves } from '../cache-core.js';
+import { believes, type CacheCore, l1Serves } from '../cache-core.js';
 import { ReentrantLoadError, RemoteUnavailableError } from '../errors.js';
 import { type L1Node, tagsUnchanged } from '../memory/node.js';
 import type { EntryKey } from '../remote/remote-tier.js';
 import { askShared, type Lease, mayAskShared, type SharedAnswer } from './ask-shared.js';
-import type { StoredEntry } from './judge.js';
+import { promote } from './admit.js';
+import { judgeNow, type StoredEntry } from './judge.js';
 import { checkCallOptions, pick } from './lifetime.js';
 import { Flight, type FlightOutcome, type FlightTable } from './flights.js';
 import { loadAndStore } from './load-and-store.js';
@@ -219,16 +220,50 @@ export class ReadThrough {
         () => flight.first.clean && tagsUnchanged(staleNode),
       );
     }
-    void this.run(flight, request, stale);
+    if (stale !== null || !this.askAtOnce(flight, request)) void this.run(flight, request, stale);
     return flight;
   }
 
+  /**
+   * The common case without a chain of async functions: a GET, whose answer can be judged by what is known here. False
+   * where it was not sent; what the answer turns out to be otherwise is handled as in any other read.
+   */
+  private askAtOnce(flight: Flight, request: ReadRequest): boolean {
+    const { core, flights } = this;
+    const { ns, key, mode, strict } = request;
+    if (mode !== 'read' || strict || !mayAskShared(core, ns, key, flight.tags)) return false;
+    if (believes(core, ns) !== true) return false;
+    const sent = core.remote!.run((tier) => tier.get(key));
+    sent.then(
+      (raw) => {
+        const entry = raw === null ? null : judgeNow(core, ns, flight.marker, raw);
+        if (entry === null) return void this.run(flight, request, null, sent);
+        try {
+          promote(core, ns, key, flight.marker, entry);
+          flight.finish(entry.delivery, 'l2-hit');
+          slideStored(core, ns, key, entry);
+        } catch (error) {
+          flight.fail(error);
+        } finally {
+          flights.end(flight);
+        }
+      },
+      () => void this.run(flight, request, null, sent),
+    );
+    return true;
+  }
+
   /** Settles the flight; never rejects. */
-  private async run(flight: Flight, request: ReadRequest, stale: Stale | null): Promise<void> {
+  private async run(
+    flight: Flight,
+    request: ReadRequest,
+    stale: Stale | null,
+    sent?: Promise<Buffer | null>,
+  ): Promise<void> {
     const { core, flights } = this;
     try {
       if (mayAskShared(core, request.ns, request.key, flight.tags))
-        await this.runShared(flight, request, stale);
+        await this.runShared(flight, request, stale, sent);
       else await this.load(flight, request, stale, null);
     } catch (error) {
       if (flight.delivered && core.events.watched('refresh-failed'))
@@ -239,7 +274,12 @@ export class ReadThrough {
     }
   }
 
-  private async runShared(flight: Flight, request: ReadRequest, firstStale: Stale | null): Promise<void> {
+  private async runShared(
+    flight: Flight,
+    request: ReadRequest,
+    firstStale: Stale | null,
+    sent: Promise<Buffer | null> | undefined,
+  ): Promise<void> {
     let stale = firstStale;
     const onStale = ({ delivery, header }: StoredEntry) => {
       // Judged just now; the first marker watches the key for the whole flight, this one knows the entry's own tags.
@@ -251,7 +291,7 @@ export class ReadThrough {
     };
     let answer: SharedAnswer;
     try {
-      answer = await askShared(this.core, flight, request, onStale);
+      answer = await askShared(this.core, flight, request, onStale, true, sent);
     } catch (error) {
       if (!(error instanceof RemoteUnavailableError)) throw error;
       answer = { entry: null, lease: null }; // No answer: load, fill nothing.
