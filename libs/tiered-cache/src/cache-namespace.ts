@@ -151,7 +151,7 @@ export class CacheNamespace<T = unknown> {
   getOrSetAgain(call: RememberedRead): Promise<unknown> {
     const { node } = call;
     if (node !== null && this.answersAtOnce(node)) return node.promise!;
-    const answer = this.getOrSet(call.id, call.loader as Loader<T>, call.options as GetOrSetOptions<T>);
+    const answer = this.getOrSet(call.id, call.loader as Loader<T>, call.options);
     const hot = this.hot.get(call.id);
     if (hot !== undefined && hot.caller !== call) {
       if (hot.caller !== null) hot.caller.node = null;

@@ -237,7 +237,10 @@ export class ReadThrough {
     sent.then(
       (raw) => {
         const entry = raw === null ? null : judgeNow(core, ns, flight.marker, raw);
-        if (entry === null) return void this.run(flight, request, null, sent);
+        if (entry === null) {
+          void this.run(flight, request, null, sent);
+          return;
+        }
         try {
           promote(core, ns, key, flight.marker, entry);
           flight.finish(entry.delivery, 'l2-hit');
@@ -248,7 +251,9 @@ export class ReadThrough {
           flights.end(flight);
         }
       },
-      () => void this.run(flight, request, null, sent),
+      () => {
+        void this.run(flight, request, null, sent);
+      },
     );
     return true;
   }
