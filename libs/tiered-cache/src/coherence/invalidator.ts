@@ -53,9 +53,11 @@ export class Invalidator {
     }
     core.writes++;
     const record = this.record(change);
-    let pending: { answered(): void; due(): void } | undefined;
+    const sent = core.pending.send(change);
+    let bypassed = false;
     const bypass = () => {
-      pending = core.pending.add(change, true);
+      bypassed = true;
+      sent.bypass();
       this.apply(change, 'local');
       if (change.touches !== undefined) change.touches.own++;
     };
@@ -71,18 +73,18 @@ export class Invalidator {
         // At once: the log will skip this record.
         this.apply(part, 'local');
       }
-      pending?.answered();
+      sent.answered();
       if (change.touches !== undefined) change.touches.own++;
       const position = core.log!.positionOf(positions);
       (await record)?.settle(position);
       return { acknowledged: true, position };
     } catch (error) {
-      if (pending === undefined) bypass();
+      if (!bypassed) bypass();
       // It is on the second bus, so whoever answers there is not believed before it was replayed.
       if (core.bus?.attached === true && (change.origin === 'recorded' || (await record) !== null)) {
-        pending!.answered();
+        sent.answered();
         core.bus.doubt();
-      } else pending!.due();
+      } else sent.due();
       if (core.events.watched('invalidation-failed'))
         core.events.emit('invalidation-failed', { keys: change.keys, tags: change.tags, error });
       return { acknowledged: false, position: null };

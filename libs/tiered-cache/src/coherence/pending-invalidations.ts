@@ -9,6 +9,22 @@ export interface PendingBatch {
   patterns: string[];
 }
 
+export interface PendingChange {
+  readonly keys: readonly EntryKey[];
+  readonly tags: readonly string[];
+  readonly pattern?: string | undefined;
+}
+
+/** A change on its way to the shared tier. Ends with either `answered` or `due`. */
+export interface SentInvalidation {
+  /** Its keys and tags are bypassed from now on. */
+  bypass(): void;
+  /** Struck off again, unless something sent later stands under the same name. */
+  answered(): void;
+  /** Not answered: sent again, if it is bypassed. */
+  due(): void;
+}
+
 /**
  * Invalidations that the shared tier did not answer. Until it does, their keys and tags are bypassed on this node
  * (not read, not filled, not learnt), and they are sent again, which is harmless since invalidations are idempotent
@@ -21,7 +37,7 @@ export class PendingInvalidations {
     tags: new Map<string, number>(),
     patterns: new Map<string, number>(),
   };
-  /** Generations whose own command is still under way: bypassed, but not to be sent once more beside it. */
+  /** Generations whose own command is still under way: perhaps bypassed, but not to be sent once more beside it. */
   private readonly underWay = new Set<number>();
   private matchers: ((key: EntryKey) => boolean)[] = [];
   private generation = 0;
@@ -33,23 +49,19 @@ export class PendingInvalidations {
   ) {}
 
   /**
-   * `underWay`: its command has been sent and may be answered yet. `answered` strikes the change off again, unless it was
-   * added once more since; `due` has it sent again.
+   * A change whose command is sent now, and may be answered yet. The order of sending is what counts: an answer proves
+   * what was sent before it, too, and nothing of what was sent after it, whichever is bypassed first.
    */
-  add(
-    change: { keys: readonly EntryKey[]; tags: readonly string[]; pattern?: string | undefined },
-    underWay = false,
-  ): { answered(): void; due(): void } {
+  send(change: PendingChange): SentInvalidation {
     const generation = ++this.generation;
-    if (underWay) this.underWay.add(generation);
-    for (const key of change.keys) this.counts.keys.set(key, generation);
-    for (const tag of change.tags) this.counts.tags.set(tag, generation);
-    if (change.pattern !== undefined) this.counts.patterns.set(change.pattern, generation);
-    if (this.size > this.limit) this.collapse();
-    this.matchers = this.matchersNow();
-    const { collapses } = this;
+    this.underWay.add(generation);
+    let collapses: number | null = null;
     const due = () => void this.underWay.delete(generation);
     return {
+      bypass: () => {
+        this.put(change, generation);
+        collapses = this.collapses;
+      },
       due,
       answered: () => {
         due();
@@ -57,6 +69,21 @@ export class PendingInvalidations {
         if (collapses === this.collapses) this.strike((added) => added === generation);
       },
     };
+  }
+
+  /** A change that was not answered: bypassed from now on, and sent again with the next answer. */
+  add(change: PendingChange): void {
+    this.put(change, ++this.generation);
+  }
+
+  private put(change: PendingChange, generation: number): void {
+    const { keys, tags, patterns } = this.counts;
+    for (const key of change.keys) keys.set(key, Math.max(generation, keys.get(key) ?? 0));
+    for (const tag of change.tags) tags.set(tag, Math.max(generation, tags.get(tag) ?? 0));
+    if (change.pattern !== undefined)
+      patterns.set(change.pattern, Math.max(generation, patterns.get(change.pattern) ?? 0));
+    if (this.size > this.limit) this.collapse();
+    this.matchers = this.matchersNow();
   }
 
   get size(): number {
