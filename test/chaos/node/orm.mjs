@@ -128,7 +128,7 @@ export class OrmWriter {
     return new Proxy(fence, {
       get: (target, name) => {
         if (name === 'invalidate')
-          return (selector) => over(this.#invalidation(() => target.invalidate(selector)));
+          return (...args) => over(this.#invalidation(() => target.invalidate(...args)));
         if (name === 'lift') return () => over(target.lift());
         const value = target[name];
         return typeof value === 'function' ? value.bind(target) : value;
