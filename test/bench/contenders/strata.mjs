@@ -16,16 +16,21 @@ export async function setup(context) {
   const { suite } = context;
   if (suite === 'decorator' || suite === 'decorator-allocation') return setupDecorated(context);
   if (suite === 'tiered' || suite === 'batch') return setupTiered(context);
-  return setupEmbedded(context);
+  return setupL1(context);
 }
 
-async function setupEmbedded({ suite, build, size = 1024, tags = 0 }) {
-  const { TieredCache } = await importEngine(build);
+/** L1: embedded, or in front of Redis when there is a `redisUrl`. */
+async function setupL1({ suite, build, redisUrl, size = 1024, tags = 0 }) {
+  const { TieredCache, createRedisTier } = await importEngine(build);
   const ids = makeIds(size);
+  const prefix = `bench-${suite}`;
   const cache = new TieredCache({
+    prefix,
     l1: { maxEntries: Math.max(2048, size), maxBytes: 4e9 },
     namespaces: { n: { ttl: TTL_MS } },
+    remote: redisUrl && createRedisTier({ url: redisUrl, prefix }),
   }).start();
+  while (!cache.health().l1.serving) await sleep(5);
   const namespace = cache.namespace('n');
   const load = ({ id }) => makeValue(numberOf(id));
   const options = tags === 0 ? undefined : { tags: Array.from({ length: tags }, (_, i) => `tag:${i}`) };
@@ -67,7 +72,7 @@ function churn(TieredCache) {
 }
 
 /** A service in a Nest application, as users have it. */
-async function setupDecorated({ suite, build }) {
+async function setupDecorated({ suite, build, redisUrl }) {
   const require = createRequire(join(build, 'package.json'));
   await import(pathToFileURL(require.resolve('reflect-metadata')).href);
   const { Injectable, Module } = await import(pathToFileURL(require.resolve('@nestjs/common')).href);
@@ -77,8 +82,11 @@ async function setupDecorated({ suite, build }) {
   const Service = serviceClass();
   decorate(Service, () => Cacheable({ ttl: TTL_MS }));
   Injectable()(Service);
+  const redis = redisUrl && { prefix: `bench-${suite}`, redis: { url: redisUrl } };
   class App {}
-  Module({ imports: [CacheModule.forRoot({ l1: { maxEntries: 20_000 } })], providers: [Service] })(App);
+  Module({ imports: [CacheModule.forRoot({ l1: { maxEntries: 20_000 }, ...redis })], providers: [Service] })(
+    App,
+  );
   const app = await NestFactory.createApplicationContext(App, { logger: false });
   const paths = decoratedPaths(app.get(Service), makeIds());
   const close = () => app.close();

@@ -19,16 +19,34 @@ function entriesOf(modules, context) {
   return Object.fromEntries(Object.entries(modules).map(([name, module]) => [name, { module, context }]));
 }
 
+/** Beside a shared tier each hit of L1 reads the clock (docs/decisions/0016). */
+async function besideRedis(bench, suite) {
+  return {
+    'strata, L1 before Redis': {
+      module: 'strata',
+      context: { suite, redisUrl: await bench.redisUrl(), ...bench.context },
+    },
+  };
+}
+
 export async function l1(bench) {
   const modules = { Map: 'map', 'lru-cache': 'lru-cache', strata: 'strata' };
-  bench.add(await takeTurns(bench.turns(), entriesOf(modules, { suite: 'l1', ...bench.context })), {
+  const entries = {
+    ...entriesOf(modules, { suite: 'l1', ...bench.context }),
+    ...(await besideRedis(bench, 'l1')),
+  };
+  bench.add(await takeTurns(bench.turns(), entries), {
     suite: 'l1',
     unit: 'ns/op',
   });
 }
 
 export async function api(bench) {
-  bench.add(await takeTurns(bench.turns(), entriesOf(IN_MEMORY, { suite: 'api', ...bench.context })), {
+  const entries = {
+    ...entriesOf(IN_MEMORY, { suite: 'api', ...bench.context }),
+    ...(await besideRedis(bench, 'api')),
+  };
+  bench.add(await takeTurns(bench.turns(), entries), {
     suite: 'api',
     unit: 'ns/op',
   });
@@ -49,7 +67,9 @@ export async function decorator(bench) {
     '@node-ts-cache': 'node-ts-cache',
     'type-cacheable': 'type-cacheable',
   };
-  bench.add(await takeTurns(bench.turns(), entriesOf(modules, { suite: 'decorator', ...bench.context })), {
+  const context = { suite: 'decorator', ...bench.context };
+  const entries = { ...entriesOf(modules, context), ...(await besideRedis(bench, 'decorator')) };
+  bench.add(await takeTurns(bench.turns(), entries), {
     suite: 'decorator',
     unit: 'ns/op',
   });
