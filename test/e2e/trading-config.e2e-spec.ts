@@ -8,8 +8,10 @@ describe('trading demo: environment', () => {
       DATABASE_URL,
       PORT: 3000,
       HOST: '127.0.0.1',
+      HTTP_ADAPTER: 'fastify',
       NODE_INDEX: 1,
       STRATA_DEMO_SEED: false,
+      STRATA_DEMO_CACHE: true,
       LOG_LEVEL: 'log',
     });
   });
@@ -20,6 +22,8 @@ describe('trading demo: environment', () => {
     [{ DATABASE_URL, PORT: '65536' }, 'PORT'],
     [{ DATABASE_URL, PORT: '80a' }, 'PORT'],
     [{ DATABASE_URL, NODE_INDEX: '0' }, 'NODE_INDEX'],
+    [{ DATABASE_URL, HTTP_ADAPTER: 'koa' }, 'HTTP_ADAPTER'],
+    [{ DATABASE_URL, STRATA_DEMO_CACHE: 'maybe' }, 'STRATA_DEMO_CACHE must be 1 or 0'],
     [{ DATABASE_URL, LOG_LEVEL: 'loud' }, 'LOG_LEVEL'],
     [{ DATABASE_URL, STRATA_DEMO_SEED: 'yes' }, 'STRATA_DEMO_SEED must be 1 or 0'],
   ])('refuses %j, naming the variable and showing no secret', (env, message) => {

@@ -3,6 +3,8 @@ import { type INestApplication } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import request from 'supertest';
 import { AppModule } from '../../apps/trading/src/app.module.js';
+import { readTradingConfig } from '../../apps/trading/src/config/trading.config.js';
+import { createHttpAdapter } from '../../apps/trading/src/http/adapter.js';
 import { freshDatabase, keyPrefix, redisUrl } from '../support/services.js';
 
 export interface Fleet {
@@ -46,7 +48,8 @@ export async function startFleet(size: number, extra: NodeJS.ProcessEnv = {}): P
 
 export async function startNode(env: NodeJS.ProcessEnv): Promise<INestApplication<Server>> {
   const module = await Test.createTestingModule({ imports: [AppModule.forRoot(env)] }).compile();
-  const app = module.createNestApplication<INestApplication<Server>>({ logger: ['error', 'fatal'] });
+  const adapter = await createHttpAdapter(readTradingConfig(env).HTTP_ADAPTER);
+  const app = module.createNestApplication<INestApplication<Server>>(adapter, { logger: ['error', 'fatal'] });
   // Listening once, instead of once per request, keeps connections and the timing of the measured requests honest.
   await app.listen(0, '127.0.0.1');
   return app;

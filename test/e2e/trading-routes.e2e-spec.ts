@@ -1,15 +1,19 @@
 import { DataSource } from 'typeorm';
+import { HTTP_ADAPTERS, type HttpAdapterName } from '../../apps/trading/src/config/trading.config.js';
 import { describeWithServices } from '../support/services.js';
 import { type Fleet, startFleet, within } from './trading-fleet.js';
 
 const BOUND_MS = 500;
 
-describeWithServices('trading demo: routes', () => {
+for (const adapter of HTTP_ADAPTERS)
+  describeWithServices(`trading demo on ${adapter}: routes`, () => routes(adapter));
+
+function routes(adapter: HttpAdapterName): void {
   let fleet: Fleet;
   const http = () => fleet.node(1);
 
   beforeAll(async () => {
-    fleet = await startFleet(1);
+    fleet = await startFleet(1, { HTTP_ADAPTER: adapter });
   });
   afterAll(() => fleet?.close());
 
@@ -272,7 +276,7 @@ describeWithServices('trading demo: routes', () => {
       expect(await within(BOUND_MS, async () => (await balance(4)) === most)).toBe(true);
     });
   });
-});
+}
 
 function decimal(cents: bigint): string {
   const digits = cents.toString().padStart(3, '0');

@@ -24,12 +24,12 @@ export class AppModule {
           load: [() => ({ [TRADING_CONFIG]: trading })],
         }),
         HttpModule,
-        TradingCacheModule.forRoot(env),
+        ...(trading.STRATA_DEMO_CACHE ? [TradingCacheModule.forRoot(env)] : []),
         DatabaseModule,
         InstrumentModule,
         PriceModule,
         AccountModule,
-        HealthModule,
+        HealthModule.forRoot({ cached: trading.STRATA_DEMO_CACHE }),
       ],
     };
   }

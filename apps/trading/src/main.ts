@@ -5,16 +5,18 @@ import { NestFactory } from '@nestjs/core';
 import { AppModule } from './app.module.js';
 import { logLevels, readTradingConfig } from './config/trading.config.js';
 import { DemoLogger } from './demo-logger.js';
+import { createHttpAdapter } from './http/adapter.js';
 import { Shutdown } from './shutdown.js';
 
 /** One node of the demo. A runner that started it with an IPC channel learns its address when it listens. */
 async function main(): Promise<void> {
   const shutdown = new Shutdown();
-  const { HOST, LOG_LEVEL, NODE_INDEX, PORT } = readTradingConfig(process.env);
-  const app = await NestFactory.create<INestApplication<Server>>(AppModule.forRoot(process.env), {
-    abortOnError: false,
-    logger: new DemoLogger(logLevels(LOG_LEVEL)),
-  });
+  const { HOST, HTTP_ADAPTER, LOG_LEVEL, NODE_INDEX, PORT } = readTradingConfig(process.env);
+  const app = await NestFactory.create<INestApplication<Server>>(
+    AppModule.forRoot(process.env),
+    await createHttpAdapter(HTTP_ADAPTER),
+    { abortOnError: false, logger: new DemoLogger(logLevels(LOG_LEVEL)) },
+  );
   shutdown.watch(app);
   keepConnections(app.getHttpServer());
   await app.listen(PORT, HOST);

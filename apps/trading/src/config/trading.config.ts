@@ -12,6 +12,9 @@ import {
   validateSync,
 } from 'class-validator';
 
+export const HTTP_ADAPTERS = ['fastify', 'express'] as const;
+export type HttpAdapterName = (typeof HTTP_ADAPTERS)[number];
+
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'log', 'debug', 'verbose'] as const;
 
 /** What the demo reads from its environment itself; the cache reads its own variables (docs/demo.md). */
@@ -31,6 +34,10 @@ export class TradingConfig {
   @IsNotEmpty()
   HOST = '127.0.0.1';
 
+  /** Fastify answers more requests per second (docs/trading-performance.md); everything else is the same. */
+  @IsIn(HTTP_ADAPTERS)
+  HTTP_ADAPTER: HttpAdapterName = 'fastify';
+
   /** Which node of the fleet this is, from 1; for logs and the database's list of connections. */
   @Transform(({ value }) => asInteger(value))
   @IsInt()
@@ -38,9 +45,14 @@ export class TradingConfig {
   NODE_INDEX = 1;
 
   /** This node creates the schema and, when there are no instruments, seeds. */
-  @Transform(({ value }) => (value === '1' || value === 'true' ? true : value === '0' ? false : value))
+  @Transform(({ value }) => asBoolean(value))
   @IsBoolean({ message: 'STRATA_DEMO_SEED must be 1 or 0' })
   STRATA_DEMO_SEED = false;
+
+  /** Off: without the cache's modules, where decorated methods are as they were written; to compare with. */
+  @Transform(({ value }) => asBoolean(value))
+  @IsBoolean({ message: 'STRATA_DEMO_CACHE must be 1 or 0' })
+  STRATA_DEMO_CACHE = true;
 
   /** The least that is logged. 'debug' has a line for every operation of the cache, and costs accordingly. */
   @IsIn(LOG_LEVELS)
@@ -50,17 +62,31 @@ export class TradingConfig {
 /** The name under which `ConfigService` knows the validated configuration. */
 export const TRADING_CONFIG = 'trading';
 
+const KNOWN = [
+  'DATABASE_URL',
+  'PORT',
+  'HOST',
+  'HTTP_ADAPTER',
+  'NODE_INDEX',
+  'STRATA_DEMO_SEED',
+  'STRATA_DEMO_CACHE',
+  'LOG_LEVEL',
+] as const satisfies (keyof TradingConfig)[];
+
 /**
  * Reads and checks the environment. An empty variable counts as absent, as in a shell's `${VAR:-default}`.
  * @throws Error naming every wrong variable; never a value, as URLs carry passwords.
  */
 export function readTradingConfig(env: Record<string, string | undefined>): TradingConfig {
-  const known = ['DATABASE_URL', 'PORT', 'HOST', 'NODE_INDEX', 'STRATA_DEMO_SEED', 'LOG_LEVEL'];
-  const given = Object.fromEntries(known.flatMap((name) => (env[name] ? [[name, env[name]]] : [])));
+  const given = Object.fromEntries(KNOWN.flatMap((name) => (env[name] ? [[name, env[name]]] : [])));
   const config = plainToInstance(TradingConfig, given);
   const wrong = validateSync(config).flatMap((error) => Object.values(error.constraints ?? {}).slice(0, 1));
   if (wrong.length > 0) throw new Error(`The environment is not usable: ${wrong.join('; ')}.`);
   return config;
+}
+
+function asBoolean(value: unknown): unknown {
+  return value === '1' || value === 'true' ? true : value === '0' || value === 'false' ? false : value;
 }
 
 function asInteger(value: unknown): unknown {

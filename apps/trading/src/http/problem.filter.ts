@@ -1,24 +1,30 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, Logger } from '@nestjs/common';
-import { type Request, type Response } from 'express';
-import { toProblem } from './problem.js';
+import { HttpAdapterHost } from '@nestjs/core';
+import { PROBLEM_TYPE, toProblem } from './problem.js';
 
 /** Every error leaves as application/problem+json; what nobody foresaw is logged with its stack. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
   private readonly logger = new Logger('Http');
 
+  constructor(private readonly adapterHost: HttpAdapterHost) {}
+
   catch(error: unknown, host: ArgumentsHost): void {
+    const { httpAdapter } = this.adapterHost;
     const http = host.switchToHttp();
-    const request = http.getRequest<Request>();
-    const response = http.getResponse<Response>();
-    const problem = toProblem(error, request.originalUrl.split('?', 1)[0] ?? '');
-    if (problem.status >= 500) this.report(error, `${request.method} ${problem.instance}`, problem.status);
-    if (response.headersSent) {
-      response.destroy();
+    const request: unknown = http.getRequest();
+    const response: unknown = http.getResponse();
+    const path = httpAdapter.getRequestUrl(request).split('?', 1)[0] ?? '';
+    const problem = toProblem(error, path);
+    if (problem.status >= 500)
+      this.report(error, `${httpAdapter.getRequestMethod(request)} ${path}`, problem.status);
+    if (httpAdapter.isHeadersSent(response)) {
+      httpAdapter.end(response);
       return;
     }
-    if (problem.status === 503) response.setHeader('Retry-After', '1');
-    response.status(problem.status).type('application/problem+json').send(JSON.stringify(problem));
+    if (problem.status === 503) httpAdapter.setHeader(response, 'Retry-After', '1');
+    httpAdapter.setHeader(response, 'Content-Type', PROBLEM_TYPE);
+    httpAdapter.reply(response, problem, problem.status);
   }
 
   private report(error: unknown, where: string, status: number): void {

@@ -2,6 +2,8 @@ import { STATUS_CODES } from 'node:http';
 import { HttpException } from '@nestjs/common';
 import { databaseErrorStatus } from '../database/database-errors.js';
 
+export const PROBLEM_TYPE = 'application/problem+json; charset=utf-8';
+
 /** RFC 9457. `errors` is our one extension: what was wrong with which field. */
 export interface Problem {
   type: 'about:blank';
@@ -49,10 +51,10 @@ function describe(error: unknown): { status: number; detail?: string; errors?: F
   return fromHttpErrors(error) ?? { status: 500 };
 }
 
-/** What Express and its body parser throw (malformed JSON, too large, a bad percent escape). */
+/** What Express, its body parser and Fastify throw (malformed JSON, too large, a bad percent escape). */
 function fromHttpErrors(error: unknown): { status: number; detail: string } | null {
   if (typeof error !== 'object' || error === null) return null;
-  const { status, message } = error as { status?: unknown; message?: unknown };
+  const { statusCode, status = statusCode, message } = error as Record<string, unknown>;
   return typeof status === 'number' && status >= 400 && status < 500
     ? { status, detail: String(message) }
     : null;

@@ -1,5 +1,5 @@
 import { Body, Controller, Get, Headers, Param, Post, Res } from '@nestjs/common';
-import { type Response } from 'express';
+import { type HttpResponse } from '../http/adapter.js';
 import { POSITION_HEADER } from '../http/position.js';
 import { SymbolPipe } from '../http/symbol.js';
 import { CreateTickDto } from './price.dto.js';
@@ -23,10 +23,10 @@ export class PriceController {
   async record(
     @Param('symbol', SymbolPipe) symbol: string,
     @Body() tick: CreateTickDto,
-    @Res({ passthrough: true }) response: Response,
+    @Res({ passthrough: true }) response: HttpResponse,
   ): Promise<PriceView> {
     const { price, position } = await this.prices.record(symbol, tick);
-    if (position !== null) response.setHeader(POSITION_HEADER, position);
+    if (position !== null) response.header(POSITION_HEADER, position);
     return price;
   }
 }

@@ -1,4 +1,4 @@
-import { Injectable, NotFoundException } from '@nestjs/common';
+import { Injectable, NotFoundException, Optional } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { Repository } from 'typeorm';
 import { Cacheable, CacheService } from 'nestjs-strata';
@@ -20,7 +20,7 @@ export class PriceService {
   constructor(
     @InjectRepository(PriceTick) private readonly ticks: Repository<PriceTick>,
     @InjectRepository(Instrument) private readonly instruments: Repository<Instrument>,
-    private readonly cache: CacheService,
+    @Optional() private readonly cache?: CacheService,
   ) {}
 
   /**
@@ -48,7 +48,7 @@ export class PriceService {
    * Stores a tick and answers the price that holds now: an older tick than the latest changes nothing. Two ticks
    * at once may be put in either order; the loser is seen for at most the second that a price lives anyway.
    * By CacheService rather than @CachePut, which keeps the position to itself.
-   * @returns position: for readers on other nodes; null while the shared tier is away, or without one
+   * @returns position: for readers on other nodes; null while the shared tier is away, or without one (or without a cache)
    * @throws NotFoundException
    */
   async record(symbol: string, tick: CreateTickDto): Promise<RecordedPrice> {
@@ -65,8 +65,8 @@ export class PriceService {
     });
     const latest = await this.readLatest(symbol);
     if (!latest) throw new NotFoundException(`${normalizeSymbol(symbol)} was deleted meanwhile.`);
-    const { position } = await this.cache.set('prices', symbol, latest, { tags: instrumentTags(symbol) });
-    return { price: latest, position };
+    const write = await this.cache?.set('prices', symbol, latest, { tags: instrumentTags(symbol) });
+    return { price: latest, position: write?.position ?? null };
   }
 
   /**
