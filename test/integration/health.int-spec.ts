@@ -9,6 +9,7 @@ import {
   type CacheHealthModuleOptions,
 } from 'nestjs-strata/health';
 import request from 'supertest';
+import { httpAdapter } from '../support/http-platform.js';
 
 const nothing = (): void => {};
 const silent = {
@@ -43,9 +44,9 @@ async function boot(
   })
     .setLogger(silent)
     .compile();
-  app = module.createNestApplication();
+  app = module.createNestApplication(httpAdapter());
   more.set?.(app);
-  await app.init();
+  await app.listen(0, '127.0.0.1');
   return app;
 }
 
