@@ -28,20 +28,22 @@ const MAX_BYTES_SHOWN = 256;
 export function canonicalText(parts: readonly unknown[]): string {
   if (parts.length === 0) return '$';
   const writer = new Writer();
-  return Array.from(parts, (part) => writer.write(part)).join(',');
+  let text = writer.write(parts[0]);
+  for (let i = 1; i < parts.length; i++) text += `,${writer.write(parts[i])}`;
+  return text;
 }
 
 class Writer {
-  readonly #open: object[] = [];
-  #members = 0;
-  #characters = 0;
+  private readonly open: object[] = [];
+  private members = 0;
+  private characters = 0;
 
   write(value: unknown): string {
-    if (++this.#members > MAX_MEMBERS)
+    if (++this.members > MAX_MEMBERS)
       throw new InvalidKeyError(value, `has more than ${MAX_MEMBERS} members`);
     switch (typeof value) {
       case 'string':
-        if ((this.#characters += value.length) > MAX_CHARACTERS)
+        if ((this.characters += value.length) > MAX_CHARACTERS)
           throw new InvalidKeyError(value, 'makes too long a key');
         return stringText(value);
       case 'number':
@@ -52,32 +54,32 @@ class Writer {
       case 'undefined':
         return `$${value}`;
       case 'object':
-        return value === null ? '$null' : this.#nested(value);
+        return value === null ? '$null' : this.nested(value);
       default:
         throw new InvalidKeyError(value, 'has no stable content; give a key function');
     }
   }
 
-  #nested(value: object): string {
-    if (this.#open.includes(value)) throw new InvalidKeyError(value, 'contains itself; give a key function');
-    if (this.#open.length >= MAX_DEPTH)
+  private nested(value: object): string {
+    if (this.open.includes(value)) throw new InvalidKeyError(value, 'contains itself; give a key function');
+    if (this.open.length >= MAX_DEPTH)
       throw new InvalidKeyError(value, `is nested deeper than ${MAX_DEPTH} levels`);
-    this.#open.push(value);
-    const text = this.#object(value);
-    this.#open.pop();
+    this.open.push(value);
+    const text = this.object(value);
+    this.open.pop();
     return text;
   }
 
-  #object(value: object): string {
+  private object(value: object): string {
     if (isPlainObject(value) || (Object.getPrototypeOf(value) === null && !hasInternalState(value))) {
       refuseSymbolKeys(value);
-      return `$Object(${this.#properties(value)})`;
+      return `$Object(${this.properties(value)})`;
     }
     const kind = builtinOf(value);
-    if (kind === null) return this.#instance(value);
+    if (kind === null) return this.instance(value);
     switch (kind) {
       case 'Array':
-        return `(${this.#elements(value as unknown[])})`;
+        return `(${this.elements(value as unknown[])})`;
       case 'Buffer':
         return `$Buffer(${bytesText(value as Buffer)})`;
       case 'TypedArray':
@@ -91,7 +93,7 @@ class Writer {
       default:
     }
     refuseExtras(value);
-    if (kind === 'Map') return `$Map(${this.#entries(value as Map<unknown, unknown>)})`;
+    if (kind === 'Map') return `$Map(${this.entries(value as Map<unknown, unknown>)})`;
     if (kind === 'Set') return `$Set(${Array.from(value as Set<unknown>, (item) => this.write(item)).sort().join(',')})`; // prettier-ignore
     if (kind === 'Date')
       return `$Date(${Number.isNaN(+(value as Date)) ? 'NaN' : (value as Date).toISOString()})`;
@@ -100,11 +102,11 @@ class Writer {
     return `$RegExp(${stringText(source)},${flags})`;
   }
 
-  #instance(value: object): string {
+  private instance(value: object): string {
     refuseUnstable(value);
     refuseSymbolKeys(value);
     const name = stringText(nameOf(value));
-    if (Object.keys(value).length > 0) return `$Class(${name},${this.#properties(value)})`;
+    if (Object.keys(value).length > 0) return `$Class(${name},${this.properties(value)})`;
     // Private fields are out of sight: without any data two different instances would look alike.
     const { toJSON } = value as { toJSON?: unknown };
     if (typeof toJSON !== 'function') {
@@ -113,12 +115,12 @@ class Writer {
     return `$JSON(${name},${this.write(toJSON.call(value))})`;
   }
 
-  #elements(array: unknown[]): string {
+  private elements(array: unknown[]): string {
     const texts: string[] = [];
     for (let i = 0; i < array.length; i++) {
       if (i in array) texts.push(this.write(array[i]));
       else {
-        if (++this.#members > MAX_MEMBERS)
+        if (++this.members > MAX_MEMBERS)
           throw new InvalidKeyError(array, `has more than ${MAX_MEMBERS} members`);
         texts.push('$hole');
       }
@@ -128,14 +130,18 @@ class Writer {
     return texts.join(',');
   }
 
-  #properties(object: object): string {
-    const keys = Object.keys(object).sort();
-    return keys
-      .map((key) => `${stringText(key)}=${this.write((object as Record<string, unknown>)[key])}`)
-      .join(',');
+  private properties(object: object): string {
+    const keys = inOrder(Object.keys(object));
+    let text = '';
+    for (let i = 0; i < keys.length; i++) {
+      const key = keys[i]!;
+      const member = `${nameText(key)}=${this.write((object as Record<string, unknown>)[key])}`;
+      text = i === 0 ? member : `${text},${member}`;
+    }
+    return text;
   }
 
-  #entries(map: Map<unknown, unknown>): string {
+  private entries(map: Map<unknown, unknown>): string {
     return Array.from(map, ([key, value]) => `${this.write(key)}=${this.write(value)}`)
       .sort()
       .join(',');
@@ -144,6 +150,26 @@ class Writer {
 
 function stringText(text: string): string {
   return PLAIN_STRING.test(text) ? text : `'${text.replaceAll("'", "''")}'`;
+}
+
+/** Sorts; most objects are written with few properties, and many in order. */
+function inOrder(keys: string[]): string[] {
+  for (let i = 1; i < keys.length; i++) if (keys[i - 1]! > keys[i]!) return keys.sort();
+  return keys;
+}
+
+/** Names of properties come again and again. Bounded, since objects may be used as maps. */
+const names = new Map<string, string>();
+const MAX_NAMES = 1_000;
+const MAX_NAME_LENGTH = 64;
+
+function nameText(name: string): string {
+  let text = names.get(name);
+  if (text === undefined) {
+    text = stringText(name);
+    if (name.length <= MAX_NAME_LENGTH && names.size < MAX_NAMES) names.set(name, text);
+  }
+  return text;
 }
 
 function bytesText({ buffer, byteOffset, byteLength }: ArrayBufferView): string {
@@ -158,7 +184,9 @@ function nameOf(value: object): string {
 }
 
 function refuseSymbolKeys(value: object): void {
-  for (const symbol of Object.getOwnPropertySymbols(value)) {
+  const symbols = Object.getOwnPropertySymbols(value);
+  if (symbols.length === 0) return;
+  for (const symbol of symbols) {
     if (Object.prototype.propertyIsEnumerable.call(value, symbol)) {
       throw new InvalidKeyError(value, 'has properties under symbols; give a key function');
     }
