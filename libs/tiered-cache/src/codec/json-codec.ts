@@ -1,4 +1,5 @@
 import { CorruptEntryError, UnserialisableValueError } from '../errors.js';
+import { Allowance } from './allowance.js';
 import type { Codec } from './codec.js';
 import { isDense, isPlainObject, prototypeDepth } from './types.js';
 
@@ -34,9 +35,10 @@ function refusePrototype(key: string, value: unknown): unknown {
 /**
  * Whether JSON.parse(JSON.stringify(value)) is the same in every respect: strings, finite numbers but -0, booleans,
  * null, dense arrays and plain objects of such, each object in one place only (JSON would double it) and nested at
- * most MAX_DEPTH deep. Walks with its own stack.
+ * most MAX_DEPTH deep. Walks with its own stack. False also, and no more is looked at, once `allowance` is exceeded.
  */
-export function isJsonPlain(root: unknown): boolean {
+export function isJsonPlain(root: unknown, allowance: Allowance = Allowance.unlimited()): boolean {
+  if (typeof root === 'string') return allowance.units(root.length);
   if (typeof root !== 'object' || root === null) return isPlainPrimitive(root);
   const seen = new Set<object>([root]);
   let level: object[] = [root];
@@ -44,26 +46,36 @@ export function isJsonPlain(root: unknown): boolean {
     if (depth > MAX_DEPTH) return false;
     const next: object[] = [];
     const admit = (member: unknown): boolean => {
+      if (typeof member === 'string') return allowance.units(member.length);
       if (typeof member !== 'object' || member === null) return isPlainPrimitive(member);
       if (seen.has(member)) return false;
       seen.add(member);
       next.push(member);
       return true;
     };
-    for (const container of level) if (!membersArePlain(container, admit)) return false;
+    for (const container of level) if (!membersArePlain(container, admit, allowance)) return false;
     level = next;
   }
   return true;
 }
 
-function membersArePlain(container: object, admit: (member: unknown) => boolean): boolean {
+function membersArePlain(
+  container: object,
+  admit: (member: unknown) => boolean,
+  allowance: Allowance,
+): boolean {
   // JSON.stringify would call it, wherever it is inherited from.
   if (typeof (container as { toJSON?: unknown }).toJSON === 'function') return false;
   if (Array.isArray(container)) {
+    if (!allowance.members(container.length)) return false;
     return prototypeDepth(container) === 2 && isDense(container) && container.every(admit);
   }
   const keys = isPlainObject(container) ? ownDataKeys(container) : null;
-  return keys !== null && keys.every((key) => admit((container as Record<string, unknown>)[key]));
+  return (
+    keys !== null &&
+    allowance.members(keys.length) &&
+    keys.every((key) => admit((container as Record<string, unknown>)[key]))
+  );
 }
 
 function isPlainPrimitive(value: unknown): boolean {

@@ -1,7 +1,9 @@
-import { UnserialisableValueError } from '../errors.js';
+import { types } from 'node:util';
+import { Allowance } from './allowance.js';
 import type { ClassRegistry } from './class-registry.js';
 import type { RegisteredClass } from './codec.js';
 import { MAX_DEPTH, ownDataKeys } from './json-codec.js';
+import { errorData, nameOf, refuse } from './refusals.js';
 import { builtinOf, hasInternalState, isDense, isPlainObject } from './types.js';
 
 /** What stands on the wire for an object that devalue does not know: a name and plain data. */
@@ -13,9 +15,14 @@ export type Reduction = readonly [name: string, data: unknown];
  *
  * A class with a `deserialise` of its own needs its data whole, which on a cycle through the instance it never is:
  * that is refused here rather than found out by every reader.
+ * Null as soon as `allowance` is exceeded.
  * @throws UnserialisableValueError
  */
-export function reduceValue(root: unknown, classes: ClassRegistry): Map<object, Reduction> {
+export function reduceValue(
+  root: unknown,
+  classes: ClassRegistry,
+  allowance: Allowance = Allowance.unlimited(),
+): Map<object, Reduction> | null {
   const reductions = new Map<object, Reduction>();
   /** Depth of the objects on the way to the current one; 0 once they are done. */
   const open = new Map<object, number>();
@@ -25,20 +32,24 @@ export function reduceValue(root: unknown, classes: ClassRegistry): Map<object, 
 
   const enter = (value: unknown, step: PropertyKey): void => {
     if (typeof value !== 'object' || value === null) {
-      if (typeof value === 'function' || typeof value === 'symbol') fail(`a ${typeof value}`, stack, step);
+      if (typeof value === 'string') allowance.units(value.length);
+      if (typeof value === 'function' || typeof value === 'symbol') refuse(`a ${typeof value}`, stack, step);
       return;
     }
     const known = open.get(value);
     if (known !== undefined) {
       const deepest = whole.at(-1);
       if (known > 0 && deepest !== undefined && deepest >= known) {
-        fail('a cycle through an instance whose class has its own deserialise', stack, step);
+        refuse('a cycle through an instance whose class has its own deserialise', stack, step);
       }
       return;
     }
     const depth = stack.length + 1;
-    if (depth > MAX_DEPTH) fail(`nesting deeper than ${MAX_DEPTH} levels`, stack, step);
+    if (depth > MAX_DEPTH) refuse(`nesting deeper than ${MAX_DEPTH} levels`, stack, step);
+    // Before its members are listed, which of a huge one takes long.
+    if (!allowance.members(sizeOf(value))) return;
     const frame = describe(value, step, classes, reductions, stack);
+    if (!allowance.members(frame.members.length)) return;
     open.set(value, depth);
     if (frame.whole) whole.push(depth);
     stack.push(frame);
@@ -46,6 +57,7 @@ export function reduceValue(root: unknown, classes: ClassRegistry): Map<object, 
 
   enter(root, '');
   for (let frame = stack.at(-1); frame !== undefined; frame = stack.at(-1)) {
+    if (allowance.exceeded) return null;
     if (frame.next < frame.members.length) {
       const at = frame.next++;
       enter(frame.members[at], frame.keys?.[at] ?? at);
@@ -55,8 +67,21 @@ export function reduceValue(root: unknown, classes: ClassRegistry): Map<object, 
       if (frame.whole) whole.pop();
     }
   }
-  return reductions;
+  return allowance.exceeded ? null : reductions;
 }
+
+/** Of what lists its members at once; asked past whatever the value itself may say. */
+function sizeOf(value: object): number {
+  if (Array.isArray(value)) return value.length;
+  if (types.isMap(value)) return Reflect.get(Map.prototype, 'size', value) as number;
+  if (types.isSet(value)) return Reflect.get(Set.prototype, 'size', value) as number;
+  if (types.isTypedArray(value)) return (Reflect.get(TYPED_ARRAY, 'byteLength', value) as number) / 8;
+  return types.isArrayBuffer(value)
+    ? (Reflect.get(ArrayBuffer.prototype, 'byteLength', value) as number) / 8
+    : 0;
+}
+
+const TYPED_ARRAY = Object.getPrototypeOf(Uint8Array.prototype) as object;
 
 interface Frame {
   value: object;
@@ -93,7 +118,7 @@ function describe(
   const kind = builtinOf(value);
   switch (kind) {
     case null:
-      return fail(`an instance of ${nameOf(value)}, which is not a registered class`, stack, step);
+      return refuse(`an instance of ${nameOf(value)}, which is not a registered class`, stack, step);
     case 'Array':
       return { ...leaf, members: arrayMembers(value as unknown[], stack, step) };
     case 'Buffer':
@@ -102,7 +127,7 @@ function describe(
     case 'TypedArray':
     case 'DataView': {
       const { buffer } = value as ArrayBufferView;
-      if (builtinOf(buffer) !== 'ArrayBuffer') fail('a view of shared memory', stack, step);
+      if (builtinOf(buffer) !== 'ArrayBuffer') refuse('a view of shared memory', stack, step);
       return leaf;
     }
     case 'Error':
@@ -110,7 +135,7 @@ function describe(
       return leaf;
     default:
       if (dataKeys(value, stack, step, kind === 'RegExp' ? 1 : 0).length > 0) {
-        fail(`a ${kind} with properties of its own`, stack, step);
+        refuse(`a ${kind} with properties of its own`, stack, step);
       }
   }
   if (kind === 'Map') return { ...leaf, members: [...(value as Map<unknown, unknown>)].flat(1) };
@@ -121,7 +146,7 @@ function describe(
 function dataKeys(value: object, stack: readonly Frame[], step: PropertyKey, hidden = 0): string[] {
   const keys = ownDataKeys(value, hidden);
   if (keys === null) {
-    fail('an object with symbol, hidden, accessor or __proto__ properties', stack, step);
+    refuse('an object with symbol, hidden, accessor or __proto__ properties', stack, step);
   }
   return keys;
 }
@@ -131,7 +156,7 @@ function arrayMembers(array: unknown[], stack: readonly Frame[], step: PropertyK
   if (isDense(array)) return array;
   const keys = ownDataKeys(array, 1);
   if (keys === null || keys.some((key) => !/^(?:0|[1-9]\d{0,9})$/.test(key) || Number(key) >= array.length)) {
-    fail('an array with members other than its elements', stack, step);
+    refuse('an array with members other than its elements', stack, step);
   }
   return keys.map((key) => array[Number(key)]);
 }
@@ -147,28 +172,10 @@ function classData(
     const data = registered.serialise(value);
     if (registered.deserialise || (typeof data === 'object' && data !== null && isPlainObject(data)))
       return data;
-    return fail(`a ${name}, which without deserialise must serialise to a plain object`, stack, step);
+    return refuse(`a ${name}, which without deserialise must serialise to a plain object`, stack, step);
   }
   if (hasInternalState(value))
-    fail(`a ${name}, which extends a built-in and needs serialise and deserialise`, stack, step);
+    refuse(`a ${name}, which extends a built-in and needs serialise and deserialise`, stack, step);
   const keys = dataKeys(value, stack, step);
   return Object.fromEntries(keys.map((key) => [key, (value as Record<string, unknown>)[key]]));
-}
-
-function errorData(error: Error, stack: readonly Frame[], step: PropertyKey): Record<string, unknown> {
-  const extra = Reflect.ownKeys(error).filter((key) => key !== 'message' && key !== 'stack');
-  if (extra.length > 0) fail(`an error with more than message and stack (${String(extra[0])})`, stack, step);
-  return { type: error.constructor.name, message: String(error.message), stack: String(error.stack) };
-}
-
-function nameOf(value: object): string {
-  const name: unknown = value.constructor?.name;
-  return typeof name === 'string' && name !== '' ? name : 'an unnamed class';
-}
-
-/** Names the place by keys only, never by values. */
-function fail(what: string, stack: readonly Frame[], step: PropertyKey): never {
-  const path = [...stack.slice(1).map((frame) => frame.step), ...(stack.length > 0 ? [step] : [])];
-  const shown = path.length > 12 ? [...path.slice(0, 6), '…', ...path.slice(-5)] : path;
-  throw new UnserialisableValueError(`it holds ${what}${shown.length > 0 ? ` at ${shown.join('.')}` : ''}`);
 }

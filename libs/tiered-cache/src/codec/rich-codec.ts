@@ -1,9 +1,15 @@
 import { parse, stringify } from 'devalue';
 import { CorruptEntryError, StrataError, UnserialisableValueError } from '../errors.js';
+import { Allowance } from './allowance.js';
 import type { ClassRegistry } from './class-registry.js';
 import type { Codec } from './codec.js';
 import { type Reduction, reduceValue } from './reduce.js';
-import { ERROR_NAMES } from './types.js';
+import { errorFrom, fillInstance } from './revive.js';
+
+export interface RichCodec extends Codec {
+  /** Null when `allowance` does not suffice. @throws UnserialisableValueError */
+  encodeWithin(value: unknown, allowance: Allowance): Buffer | null;
+}
 
 /** The one custom type of ours in devalue's format: `["~", [name, data]]`. */
 const TYPE = '~';
@@ -14,22 +20,25 @@ const TYPE = '~';
  * classes. Two views of one ArrayBuffer stay so only if both cover it whole: otherwise each takes its own bytes
  * along and nothing else (a small view may sit in a pool that holds other people's secrets).
  */
-export function createRichCodec(classes: ClassRegistry): Codec {
+export function createRichCodec(classes: ClassRegistry): RichCodec {
+  const encodeWithin = (value: unknown, allowance: Allowance): Buffer | null => {
+    try {
+      const reductions = reduceValue(value, classes, allowance);
+      if (reductions === null) return null;
+      const reduce = (thing: unknown): Reduction | undefined =>
+        typeof thing === 'object' && thing !== null ? reductions.get(thing) : undefined;
+      return Buffer.from(stringify(value, { [TYPE]: reduce }, { operations: { viewInfo } }));
+    } catch (error) {
+      if (error instanceof UnserialisableValueError) throw error;
+      // A getter, proxy, serialise function or the stack's end.
+      throw new UnserialisableValueError('reading it failed', { cause: error });
+    }
+  };
   return {
     id: 2,
     name: 'rich',
-    encode(value) {
-      try {
-        const reductions = reduceValue(value, classes);
-        const reduce = (thing: unknown): Reduction | undefined =>
-          typeof thing === 'object' && thing !== null ? reductions.get(thing) : undefined;
-        return Buffer.from(stringify(value, { [TYPE]: reduce }, { operations: { viewInfo } }));
-      } catch (error) {
-        if (error instanceof UnserialisableValueError) throw error;
-        // A getter, proxy, serialise function or the stack's end.
-        throw new UnserialisableValueError('reading it failed', { cause: error });
-      }
-    },
+    encodeWithin,
+    encode: (value) => encodeWithin(value, Allowance.unlimited())!,
     decode(payload) {
       try {
         const revival = new Revival(classes);
@@ -73,7 +82,7 @@ class Revival {
     if (!Array.isArray(pair) || typeof pair[0] !== 'string') throw new CorruptEntryError('payload');
     if (!this.#made.has(pair)) this.#made.set(pair, this.#make(pair));
     const instance = this.#filled.get(pair);
-    if (instance) fill(instance, pair[1]);
+    if (instance && typeof pair[1] === 'object' && pair[1] !== null) fillInstance(instance, pair[1]);
     return this.#made.get(pair);
   }
 
@@ -98,29 +107,4 @@ class Revival {
     this.#filled.set(pair, instance);
     return instance;
   }
-}
-
-/** Defines rather than assigns: no setter of the class runs, and read-only accessors of its prototype do not throw. */
-function fill(instance: object, data: unknown): void {
-  if (typeof data !== 'object' || data === null) return;
-  for (const [key, value] of Object.entries(data)) {
-    Object.defineProperty(instance, key, { value, writable: true, enumerable: true, configurable: true });
-  }
-}
-
-const ERROR_TYPES = new Map(
-  [Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError].map((type) => [
-    type.name,
-    type,
-  ]),
-);
-
-function errorFrom(data: unknown): Error {
-  const { type, message, stack } = (data ?? {}) as Record<string, unknown>;
-  const Type = typeof type === 'string' && ERROR_NAMES.includes(type) ? ERROR_TYPES.get(type) : undefined;
-  if (!Type || typeof message !== 'string' || typeof stack !== 'string')
-    throw new CorruptEntryError('payload');
-  const error = new Type(message);
-  Object.defineProperty(error, 'stack', { value: stack, writable: true, configurable: true });
-  return error;
 }
