@@ -239,17 +239,19 @@ export class TieredCache {
     return this.core.codecs.register(entry);
   }
 
-  async get<T>(namespace: string, id: string, options?: GetOptions): Promise<T | undefined> {
-    return this.namespace<T>(namespace).get(id, options);
+  /** @throws (rejects) UnknownNamespaceError, InvalidKeyError */
+  get<T>(namespace: string, id: string, options?: GetOptions): Promise<T | undefined> {
+    const found = this.byName.get(namespace);
+    // No async function of our own around it: that would be most of what a hit costs.
+    if (found === undefined) return Promise.reject(new UnknownNamespaceError(namespace, this.namespaces));
+    return found.handle.get(id, options) as Promise<T | undefined>;
   }
 
-  async getOrSet<T>(
-    namespace: string,
-    id: string,
-    loader: Loader<T>,
-    options?: GetOrSetOptions<T>,
-  ): Promise<T> {
-    return this.namespace<T>(namespace).getOrSet(id, loader, options);
+  /** As `namespace(namespace).getOrSet`. @throws (rejects) UnknownNamespaceError, InvalidKeyError */
+  getOrSet<T>(namespace: string, id: string, loader: Loader<T>, options?: GetOrSetOptions<T>): Promise<T> {
+    const found = this.byName.get(namespace);
+    if (found === undefined) return Promise.reject(new UnknownNamespaceError(namespace, this.namespaces));
+    return (found.handle as CacheNamespace<T>).getOrSet(id, loader, options);
   }
 
   async set<T>(

@@ -20,7 +20,7 @@ export async function setup(context) {
 }
 
 /** L1: embedded, or in front of Redis when there is a `redisUrl`. */
-async function setupL1({ suite, build, redisUrl, size = 1024, tags = 0 }) {
+async function setupL1({ suite, build, redisUrl, byName = false, size = 1024, tags = 0 }) {
   const { TieredCache, createRedisTier } = await importEngine(build);
   const ids = makeIds(size);
   const prefix = `bench-${suite}`;
@@ -35,8 +35,8 @@ async function setupL1({ suite, build, redisUrl, size = 1024, tags = 0 }) {
   const load = ({ id }) => makeValue(numberOf(id));
   const options = tags === 0 ? undefined : { tags: Array.from({ length: tags }, (_, i) => `tag:${i}`) };
   for (const id of ids) await namespace.getOrSet(id, load, options);
-  const scope = { namespace, load };
-  const hit = { call: 'namespace.getOrSet(id, load)', scope, ids };
+  const scope = { cache, namespace, load };
+  const hit = { call: byName ? "cache.getOrSet('n', id, load)" : 'namespace.getOrSet(id, load)', scope, ids };
   const peek = { call: 'namespace.peek(id)', scope, ids, kind: 'sync' };
   const close = () => cache.close();
   switch (suite) {
@@ -56,7 +56,10 @@ async function setupL1({ suite, build, redisUrl, size = 1024, tags = 0 }) {
     case 'api':
       return {
         close,
-        paths: { 'getOrSet L1 hit': hit, 'get L1 hit': { call: 'namespace.get(id)', scope, ids } },
+        paths: {
+          'getOrSet L1 hit': hit,
+          'get L1 hit': { call: byName ? "cache.get('n', id)" : 'namespace.get(id)', scope, ids },
+        },
       };
     case 'allocation':
       return { close, paths: { 'allocation per L1 hit': { ...hit, allocation: true } } };

@@ -44,6 +44,10 @@ export async function l1(bench) {
 export async function api(bench) {
   const entries = {
     ...entriesOf(IN_MEMORY, { suite: 'api', ...bench.context }),
+    'strata, cache.getOrSet(name, id, load)': {
+      module: 'strata',
+      context: { suite: 'api', byName: true, ...bench.context },
+    },
     ...(await besideRedis(bench, 'api')),
   };
   bench.add(await takeTurns(bench.turns(), entries), {
