@@ -87,7 +87,7 @@ export class CacheNamespace<T = unknown> {
     const node = this.nodeOf(id, this.keys.key(id));
     if (node === undefined || now >= node.expiresAt || !this.serves(node, now)) return undefined;
     if (trackedLoads !== 0) dependOnNode(this.core, this.keys.key(id), node, false);
-    return node.delivery.take() as T;
+    return node.delivery.takeNow() as T;
   }
 
   /** The stored value, or undefined. (`getMany` tells a stored undefined from none.) */
@@ -113,7 +113,8 @@ export class CacheNamespace<T = unknown> {
 
   private async stored(ids: readonly string[], options: GetOptions | undefined): Promise<Map<string, T>> {
     const strict = readsStrictly(this.core, this.ns, options?.minPosition);
-    const { values, missing } = strict ? this.noneFromL1(ids) : this.fromL1(ids);
+    const { values, missing, slow } = strict ? this.noneFromL1(ids) : this.fromL1(ids);
+    if (slow !== null) await Promise.all(slow);
     if (missing.size === 0) return values;
     const { counters } = this.ns;
     const found = await this.paths.ops.lookUp(this.ns, [...new Set(missing.values())], strict);
@@ -122,7 +123,7 @@ export class CacheNamespace<T = unknown> {
       if (entry === undefined) counters.misses++;
       else {
         counters.l2Hits++;
-        values.set(id, entry.delivery.take() as T);
+        values.set(id, (await entry.delivery.take()) as T);
       }
     }
     counters.l2Misses += this.ns.settings.l2 ? missing.size - found.size : 0;
@@ -199,7 +200,8 @@ export class CacheNamespace<T = unknown> {
       const lookUp = () => this.stored(ids, options);
       return readManyInside(transaction, this.core, this.ns, ids, lookUp, loader, options);
     }
-    const { values, missing } = this.skipsL1(options) ? this.noneFromL1(ids) : this.fromL1(ids);
+    const { values, missing, slow } = this.skipsL1(options) ? this.noneFromL1(ids) : this.fromL1(ids);
+    if (slow !== null) await Promise.all(slow);
     if (missing.size > 0) {
       // Two spellings of one id are one read; both get the answer.
       const asked = new Map([...missing].map(([id, key]) => [key, id]));
@@ -230,7 +232,8 @@ export class CacheNamespace<T = unknown> {
     }
     // A tracked load has to see for itself what it is made of.
     if (trackedLoads !== 0 && currentLoad() !== null) return unreserved();
-    const { values } = this.strict(undefined) ? this.noneFromL1([]) : this.fromL1([id]);
+    const { values, slow } = this.strict(undefined) ? this.noneFromL1([]) : this.fromL1([id]);
+    if (slow !== null) await Promise.all(slow);
     if (values.has(id)) return hit(values.get(id) as T);
     const request = this.request(id, key, UNUSED, options);
     return reserve(this.core, request) as Promise<Reserved<T>>;
@@ -487,12 +490,14 @@ export class CacheNamespace<T = unknown> {
     return readsStrictly(this.core, this.ns, options?.minPosition);
   }
 
-  private noneFromL1(ids: readonly string[]): { values: Map<string, T>; missing: Map<string, EntryKey> } {
-    return { values: new Map(), missing: new Map(ids.map((id) => [id, this.keys.key(id)])) };
+  private noneFromL1(ids: readonly string[]): FromL1<T> {
+    const missing = new Map(ids.map((id) => [id, this.keys.key(id)]));
+    return { values: new Map(), missing, slow: null };
   }
 
-  private fromL1(ids: readonly string[]): { values: Map<string, T>; missing: Map<string, EntryKey> } {
+  private fromL1(ids: readonly string[]): FromL1<T> {
     const values = new Map<string, T>();
+    let slow: Promise<unknown>[] | null = null;
     const missing = new Map<string, EntryKey>();
     const now = this.core.clock.monotonic();
     const { log, recorder } = this.core;
@@ -511,16 +516,27 @@ export class CacheNamespace<T = unknown> {
         recorder.l1Hit(this.ns.counters, now);
         if (trackedLoads !== 0) dependOnNode(this.core, key, node, false);
         if (now >= node.slideAt) slideNode(this.core, this.ns, key, node);
-        values.set(id, node.delivery.take() as T);
+        const value = node.delivery.take() as T;
+        values.set(id, value);
+        // A copy of a big value, made in slices: the caller waits for it.
+        if (node.delivery.isSlow)
+          (slow ??= []).push(Promise.resolve(value).then((copy) => values.set(id, copy)));
       } else missing.set(id, key);
     }
     this.ns.counters.l1Misses += this.ns.settings.l1 ? missing.size : 0;
-    return { values, missing };
+    return { values, missing, slow };
   }
 
   private assertOpen(): void {
     if (this.core.closed) throw new CacheClosedError();
   }
+}
+
+interface FromL1<T> {
+  values: Map<string, T>;
+  missing: Map<string, EntryKey>;
+  /** Values that are complete when these are. */
+  slow: Promise<unknown>[] | null;
 }
 
 /** Text would be taken for the list of its characters. */

@@ -40,7 +40,7 @@ export async function readInside<T>(
   if (stored.has(id)) return stored.get(id) as T;
   const hardTimeoutMs = pick(options?.hardTimeout, ns.settings.hardTimeoutMs);
   const { value } = await runLoader(core, { ns, id, loader, stale: undefined, hardTimeoutMs });
-  return unstored(core, ns, value).take() as T;
+  return (await (await unstored(core, ns, value)).take()) as T;
 }
 
 /** As readInside, with one call of the loader for all ids that the cache does not answer. */
@@ -65,7 +65,10 @@ export async function readManyInside<T>(
       stale: undefined,
       hardTimeoutMs,
     });
-    for (const id of missing) values.set(id, unstored(core, ns, loaded.get(id)).take() as T);
+    for (const id of missing) {
+      const delivery = await unstored(core, ns, loaded.get(id));
+      values.set(id, (await delivery.take()) as T);
+    }
   }
   for (const [id, value] of values) if (value === undefined) values.delete(id);
   return values;

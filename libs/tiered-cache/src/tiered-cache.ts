@@ -186,6 +186,7 @@ export class TieredCache {
     while (this.flights.size + core.writes > 0 && core.clock.monotonic() < deadline)
       await new Promise<void>((resolve) => void core.clock.setTimer(5, resolve));
     for (const load of core.loads) load.abort(new CacheClosedError());
+    core.codecs.close();
     if (core.pending.size > 0) await this.paths.invalidator.resend();
     core.bus?.stop();
     core.log?.stop();

@@ -89,12 +89,17 @@ export class BatchRead {
   ): Promise<Promise<void>[]> {
     const startedAt = this.core.clock.monotonic();
     const open = new Set(mine);
+    const slow: Promise<void>[] = [];
     const settle = (wanted: Wanted, delivery: Delivery, outcome: 'l2-hit' | 'miss') => {
       wanted.flight.finish(delivery, outcome);
       if (wanted.request.outer !== null) dependOnFlight(wanted.request.outer, wanted.flight);
       open.delete(wanted);
       this.flights.end(wanted.flight);
-      values.set(wanted.id, delivery.take());
+      if (delivery.isSlow) {
+        const taken = Promise.resolve(delivery.take()).then((value) => void values.set(wanted.id, value));
+        taken.catch(() => undefined); // As below.
+        slow.push(taken);
+      } else values.set(wanted.id, delivery.take());
       if (outcome === 'miss') ns.counters.misses++;
       else ns.counters.l2Hits++;
     };
@@ -141,7 +146,7 @@ export class BatchRead {
           tracked?.close();
         }
       }
-      return waiting;
+      return [...waiting, ...slow];
     } catch (error) {
       for (const { flight, lease } of open) {
         if (lease !== null) void releaseLease(this.core, flight.key, lease.token);

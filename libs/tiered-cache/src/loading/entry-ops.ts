@@ -92,15 +92,18 @@ export class EntryOps {
     const { core } = this;
     checkCallOptions(options);
     const tags = tagsOfRequest(ns, options?.tags);
-    const prepared = entries.map(({ id, key, value }) => {
-      const life = lifetimeOf(value, ns.settings, options, core.clock.now(), core.options.random);
-      return { id, key, entry: life === null ? null : prepareEntry(core, ns, key, value, life, 0) };
-    });
-    ns.counters.writes += entries.length;
     // The value is known from here on: what is invalidated later, by anybody, must win over it.
     const markers = entries.map(({ key }) => core.markers.open(key, tags));
     core.writes++;
     try {
+      const prepared: { id: string; key: EntryKey; entry: PreparedEntry | null }[] = [];
+      for (const { id, key, value } of entries) {
+        const life = lifetimeOf(value, ns.settings, options, core.clock.now(), core.options.random);
+        const made = life === null ? null : prepareEntry(core, ns, key, value, life, 0);
+        // Only for a big value: the others are gone from L1 before `set` returns to its caller.
+        prepared.push({ id, key, entry: made instanceof Promise ? await made : made });
+      }
+      ns.counters.writes += entries.length;
       const keys = entries.map(({ key }) => key);
       const touches = { own: 0 };
       const tokens = prepared.map(({ entry }) => (entry === null || !ns.settings.l2 ? '' : newToken()));

@@ -39,7 +39,7 @@ export async function judge(
     if (!(await believes(core, ns))) throw unbelievable();
     const now = core.clock.now();
     if (now < header.staleUntil && (await vectorHolds(core, strict, marker, header.tags, header.nonces))) {
-      const delivery = Delivery.decoded({ codec: header.codec, payload }, core.codecs, ns.settings.values);
+      const delivery = await Delivery.of({ codec: header.codec, payload }, core.codecs, ns.settings.values);
       if (!(await believes(core, ns)) || marker.gapped) throw unbelievable();
       const entry = { header, delivery, payloadBytes: payload.length, fingerprint: fingerprint(raw) };
       return { kind: now < header.expires ? 'hit' : 'stale', entry };
@@ -53,7 +53,7 @@ export async function judge(
 
 /**
  * As `judge`, of the common case, in which all that has to be known is known: a live entry of the data set that is
- * followed, under nonces known here. Null: to be judged as any other.
+ * followed, under nonces known here, and not so big that it is read in slices. Null: to be judged as any other.
  */
 export function judgeNow(
   core: CacheCore,
@@ -64,7 +64,11 @@ export function judgeNow(
   if (marker.gapped || believes(core, ns) !== true) return null;
   try {
     const { header, payload } = decodeEntry(raw, ns.settings.schema);
-    if (core.clock.now() >= header.expires || !vectorKnown(core, marker, header.tags, header.nonces))
+    if (
+      core.codecs.isSliced(header.codec) ||
+      core.clock.now() >= header.expires ||
+      !vectorKnown(core, marker, header.tags, header.nonces)
+    )
       return null;
     const delivery = Delivery.decoded({ codec: header.codec, payload }, core.codecs, ns.settings.values);
     return { header, delivery, payloadBytes: payload.length, fingerprint: fingerprint(raw) };

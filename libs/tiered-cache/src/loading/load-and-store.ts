@@ -101,8 +101,9 @@ export async function store(
   const { value, loadMs } = loaded;
   let filled = false;
   try {
-    const entry = makeEntry(core, request, value, loadMs);
-    if (entry === null) return unstored(core, ns, value);
+    const made = makeEntry(core, request, value, loadMs);
+    const entry = made instanceof Promise ? await made : made;
+    if (entry === null) return await unstored(core, ns, value);
     const read = tracked === null ? [] : await trackedTags(tracked, marker, lease !== null);
     if (read === null) {
       ns.counters.fillsRejected++;
@@ -164,7 +165,9 @@ function callLoader(
 ): Promise<{ value: unknown; loadMs: number }> {
   const { ns, id, loader, options } = request;
   const hardTimeoutMs = pick(options?.hardTimeout, ns.settings.hardTimeoutMs);
-  return runLoader(core, { ns, id, loader, stale: stale?.delivery.take(), hardTimeoutMs, tracked });
+  // At once, however big: the loader's own first steps belong to this turn (ReadThrough.whileCalling).
+  const taken = stale?.delivery.takeNow();
+  return runLoader(core, { ns, id, loader, stale: taken, hardTimeoutMs, tracked });
 }
 
 function startSoftTimeout(
@@ -187,7 +190,7 @@ function makeEntry(
   { ns, key, options }: ReadRequest,
   value: unknown,
   loadMs: number,
-): PreparedEntry | null {
+): PreparedEntry | Promise<PreparedEntry> | null {
   if (options?.storeIf !== undefined && !options.storeIf(value)) return null;
   const life = lifetimeOf(value, ns.settings, options, core.clock.now(), core.options.random);
   return life === null ? null : prepareEntry(core, ns, key, value, life, loadMs);

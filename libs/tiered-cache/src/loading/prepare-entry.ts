@@ -22,8 +22,9 @@ export interface PreparedEntry {
 const NODE_OVERHEAD = 400;
 
 /**
- * Encodes the value where the namespace needs it (for the shared tier, or to hand out a copy).
- * @throws UnserialisableValueError, EntryTooLargeError: nothing was stored.
+ * Encodes the value where the namespace needs it (for the shared tier, or to hand out a copy); a promise where that is
+ * done in slices: until it settles, the value must not be changed.
+ * @throws UnserialisableValueError, EntryTooLargeError, also as a rejection: nothing was stored.
  */
 export function prepareEntry(
   core: CacheCore,
@@ -32,33 +33,46 @@ export function prepareEntry(
   value: unknown,
   life: Lifetime,
   loadMs: number,
-): PreparedEntry {
+): PreparedEntry | Promise<PreparedEntry> {
   const { settings } = ns;
   const byReference = settings.values === 'shared' || isPrimitive(value);
-  const encoded = settings.l2 || !byReference ? core.codecs.encode(value) : null;
-  const payloadBytes = encoded?.payload.length ?? estimateBytes(value);
-  if (payloadBytes > settings.maxEntryBytes)
-    throw new EntryTooLargeError(payloadBytes, settings.maxEntryBytes);
-  const delivery =
-    byReference || encoded === null
-      ? Delivery.same(value)
-      : Delivery.decoded(encoded, core.codecs, settings.values);
-  return { delivery, encoded, bytes: nodeBytes(key, payloadBytes), life, created: core.clock.now(), loadMs };
+  const encoded = settings.l2 || !byReference ? core.codecs.encodeFor(value, settings) : null;
+  const finish = (made: Encoded | null): PreparedEntry | Promise<PreparedEntry> => {
+    const payloadBytes = made?.payload.length ?? estimateBytes(value);
+    if (payloadBytes > settings.maxEntryBytes)
+      throw new EntryTooLargeError(payloadBytes, settings.maxEntryBytes);
+    const entry = (delivery: Delivery): PreparedEntry => {
+      const bytes = nodeBytes(key, payloadBytes);
+      return { delivery, encoded: made, bytes, life, created: core.clock.now(), loadMs };
+    };
+    if (byReference || made === null) return entry(Delivery.same(value));
+    const delivery = Delivery.written(made, core.codecs, settings.values);
+    return delivery instanceof Promise ? delivery.then(entry) : entry(delivery);
+  };
+  return encoded instanceof Promise ? encoded.then(finish) : finish(encoded);
 }
 
 /**
  * How to hand out a value that is not stored: as it would be from the cache, so that callers who joined one load share
  * nothing that one of them could change. What cannot be copied is handed out itself.
  */
-export function unstored(core: CacheCore, { settings }: NamespaceCore, value: unknown): Delivery {
+export async function unstored(
+  core: CacheCore,
+  { settings }: NamespaceCore,
+  value: unknown,
+): Promise<Delivery> {
   if (settings.values === 'shared' || isPrimitive(value)) return Delivery.same(value);
   try {
-    return Delivery.decoded(core.codecs.encode(value), core.codecs, settings.values);
+    const encoded = await core.codecs.encodeFor(value, UNLIMITED);
+    return await Delivery.written(encoded, core.codecs, settings.values);
   } catch (error) {
     if (error instanceof UnserialisableValueError) return Delivery.same(value);
     throw error;
   }
 }
+
+/** What is too large to be stored is still handed out as a copy. */
+const UNLIMITED = { maxEntryBytes: Infinity };
 
 /** The stored form for the shared tier. `nonces` pair with `tags`. */
 export function storedForm(

@@ -37,7 +37,7 @@ export async function reserve(core: CacheCore, request: ReadRequest): Promise<Re
         flight.closeMarkers();
         ns.counters.l2Hits++;
         core.recorder.l2Latency.record(core.clock.monotonic() - startedAt);
-        return hit(answer.entry.delivery.take());
+        return hit(await answer.entry.delivery.take());
       }
       lease = answer.lease;
     } catch (error) {
