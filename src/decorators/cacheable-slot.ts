@@ -115,7 +115,8 @@ export class CacheableSlot implements MethodSlot {
       self: this.table.only === self ? self : null,
       loader: () => loads.run(key, definition.original, self, args),
       options: callOptions(definition, this.fixed, args),
-      node: null,
+      slot: -1,
+      generation: -1,
     };
   }
 

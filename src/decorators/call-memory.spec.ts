@@ -6,7 +6,8 @@ const call = (id: string): RememberedCall => ({
   self: null,
   loader: () => id,
   options: undefined,
-  node: null,
+  slot: -1,
+  generation: -1,
 });
 
 describe('CallMemory', () => {

@@ -9,7 +9,7 @@ import type { MarkerTable } from './coherence/markers.js';
 import type { PendingInvalidations } from './coherence/pending-invalidations.js';
 import type { TagTable } from './coherence/tag-table.js';
 import type { MemoryStore } from './memory/memory-store.js';
-import type { L1Node } from './memory/node.js';
+import type { Shelf } from './memory/shelf.js';
 import type { ResolvedNamespace, ResolvedOptions } from './resolve-options.js';
 import type { GuardedRemote } from './resilience/guarded-remote.js';
 import type { CacheEventBus } from './telemetry/events.js';
@@ -22,7 +22,7 @@ export interface CacheCore {
   /** What every hit in L1 asks. */
   readonly gate: L1Gate;
   readonly codecs: Codecs;
-  readonly l1: MemoryStore<L1Node>;
+  readonly l1: MemoryStore;
   readonly tags: TagTable;
   readonly markers: MarkerTable;
   readonly pending: PendingInvalidations;
@@ -51,6 +51,8 @@ export interface NamespaceCore {
   readonly settings: ResolvedNamespace;
   /** The tag every entry of the namespace carries. */
   readonly tag: string;
+  /** Its entries in L1, by id. */
+  readonly shelf: Shelf;
   readonly counters: Counters;
 }
 

@@ -1,7 +1,6 @@
 import { type AmbientTransaction, ambient, type DeferredSender, openTransaction } from './ambient.js';
 import { type CacheCore, l1Serves, type NamespaceCore, readsStrictly } from './cache-core.js';
 import type { Invalidator } from './coherence/invalidator.js';
-import type { L1Gate } from './coherence/l1-gate.js';
 import { CacheClosedError, InvalidKeyError, InvalidOptionsError } from './errors.js';
 import {
   checkSetOptions,
@@ -16,8 +15,10 @@ import type { EntryOps } from './loading/entry-ops.js';
 import type { ReadRequest } from './loading/read-request.js';
 import type { ReadThrough } from './loading/read-through.js';
 import { hit, reserve, type Reserved, unreserved } from './loading/reserve.js';
-import { slideNode } from './loading/retime.js';
-import { type L1Node, type RememberedRead, tagsUnchanged, tickOf } from './memory/node.js';
+import { slide } from './loading/retime.js';
+import type { MemoryStore } from './memory/memory-store.js';
+import type { RememberedRead } from './memory/node.js';
+import { goesByHash } from './memory/shelf.js';
 import type {
   GetOptions,
   GetOrSetOptions,
@@ -43,8 +44,6 @@ export interface CachePaths {
 }
 
 const REFRESH_RETRY_MS = 1_000;
-/** Longer ids are looked up by their key: nothing is gained by holding on to them. */
-const LONGEST_HOT = 256;
 /** One hit in so many, a power of two, is counted the long way, which times it. */
 const TIMED = 128;
 
@@ -60,9 +59,11 @@ const UNUSED = (): never => {
 export class CacheNamespace<T = unknown> {
   readonly name: string;
   private readonly keys: KeyMemo;
-  /** Nodes of L1 by raw id, of values that everybody may be handed. A node that leaves L1 is taken out (`detach`). */
-  private readonly hot = new Map<string, L1Node>();
-  private readonly gate: L1Gate;
+  private readonly l1: MemoryStore;
+  /** Slots of L1 by id, as it is after `normalizeId`. */
+  private readonly index: ReadonlyMap<string, number>;
+  /** Ids have one spelling. */
+  private readonly isExact: boolean;
 
   /** Made by TieredCache.namespace(). */
   constructor(
@@ -71,30 +72,39 @@ export class CacheNamespace<T = unknown> {
     private readonly paths: CachePaths,
   ) {
     this.name = ns.settings.name;
-    this.gate = core.gate;
-    this.keys = new KeyMemo(this.name, ns.settings.normalizeId);
+    this.l1 = core.l1;
+    this.index = ns.shelf.index;
+    this.isExact = ns.settings.normalizeId === null;
+    this.keys = new KeyMemo(this.name, ns.settings.normalizeId, ns.settings.l2);
   }
 
   /** L1 only, synchronous: the value, or undefined. @throws InvalidKeyError */
   peek(id: string): T | undefined {
-    const hot = this.hot.get(id);
-    if (hot !== undefined && this.isPlain(hot)) {
-      this.core.l1.touch(hot);
-      return hot.value as T;
+    const slot = this.isExact ? this.index.get(id) : this.find(id);
+    if (slot !== undefined && this.isPlain(slot)) {
+      this.l1.used(slot);
+      return this.l1.value(slot) as T;
     }
+    return this.peekClosely(id);
+  }
+
+  private peekClosely(id: string): T | undefined {
+    const slot = this.find(id);
     if (ambient !== undefined && openTransaction()?.bypasses === true) return undefined;
+    if (slot === undefined) return undefined;
+    this.l1.used(slot);
     const now = this.core.clock.monotonic();
-    const node = this.nodeOf(id, this.keys.key(id));
-    if (node === undefined || now >= node.expiresAt || !this.serves(node, now)) return undefined;
-    if (trackedLoads !== 0) dependOnNode(this.core, this.keys.key(id), node, false);
-    return node.delivery.takeNow() as T;
+    if (now >= this.l1.expiresAt(slot) || !this.serves(slot, now)) return undefined;
+    if (trackedLoads !== 0) this.dependOn(id, slot, false);
+    const own = this.l1.special(slot)?.delivery ?? null;
+    return (own === null ? this.l1.value(slot) : own.takeNow()) as T;
   }
 
   /** The stored value, or undefined. (`getMany` tells a stored undefined from none.) */
   get(id: string, options?: GetOptions): Promise<T | undefined> {
-    const hot = this.hot.get(id);
-    if (hot !== undefined && options?.minPosition === undefined && this.answersAtOnce(hot))
-      return hot.promise as Promise<T>;
+    const slot = this.isExact ? this.index.get(id) : this.known(id);
+    if (slot !== undefined && options?.minPosition === undefined && this.answersAtOnce(slot))
+      return this.l1.promise(slot) as Promise<T>;
     return this.getOne(id, options);
   }
 
@@ -135,30 +145,27 @@ export class CacheNamespace<T = unknown> {
    * answers the same settled promise to everybody.
    */
   getOrSet(id: string, loader: Loader<T>, options?: GetOrSetOptions<T>): Promise<T> {
-    const hot = this.hot.get(id);
+    const slot = this.isExact ? this.index.get(id) : this.known(id);
     if (
-      hot !== undefined &&
+      slot !== undefined &&
       (options === undefined || (options.fresh !== true && options.minPosition === undefined)) &&
-      this.answersAtOnce(hot)
+      this.answersAtOnce(slot)
     )
-      return hot.promise as Promise<T>;
+      return this.l1.promise(slot) as Promise<T>;
     return this.getOrLoad(id, loader, options);
   }
 
   /**
    * As getOrSet, for callers that ask the same again and again, with options that neither ask for a fresh value nor for a
-   * position: while `call` remembers a node that lives there is no look-up at all.
+   * position: while `call` remembers the slot of an entry that lives there is no look-up at all.
    */
   getOrSetAgain(call: RememberedRead): Promise<unknown> {
-    const { node } = call;
-    if (node !== null && this.answersAtOnce(node)) return node.promise!;
+    const { slot } = call;
+    if (slot >= 0 && this.l1.holds(slot, call.generation) && this.answersAtOnce(slot))
+      return this.l1.promise(slot);
     const answer = this.getOrSet(call.id, call.loader as Loader<T>, call.options);
-    const hot = this.hot.get(call.id);
-    if (hot !== undefined && hot.caller !== call) {
-      if (hot.caller !== null) hot.caller.node = null;
-      hot.caller = call;
-      call.node = hot;
-    }
+    call.slot = this.known(call.id) ?? -1;
+    if (call.slot >= 0) call.generation = this.l1.generation(call.slot);
     return answer;
   }
 
@@ -169,14 +176,16 @@ export class CacheNamespace<T = unknown> {
         if (transaction !== undefined) return this.getOrSetInside(transaction, id, loader, options);
       }
       const now = this.core.clock.monotonic();
-      const key = this.keys.key(id);
-      const node = this.nodeOf(id, key);
-      if (node !== undefined && !this.skipsL1(options) && this.serves(node, now)) {
-        if (now < node.attentionAt) return this.hit(id, node, now);
-        if (this.attend(id, key, node, now, loader, options)) return this.hit(id, node, now);
-        if (this.serveWhileRevalidating(id, key, node, now, loader, options))
-          return this.stale(id, node, now);
+      const slot = this.find(id);
+      if (slot !== undefined) {
+        this.l1.used(slot);
+        if (!this.skipsL1(options) && this.serves(slot, now)) {
+          if (now < this.l1.attentionAt(slot)) return this.hit(id, slot, now);
+          if (this.attend(id, slot, now, loader, options)) return this.hit(id, slot, now);
+          if (this.serveWhileRevalidating(id, slot, now, loader, options)) return this.stale(id, slot, now);
+        }
       }
+      const key = this.keys.key(id);
       this.ns.counters.l1Misses += this.ns.settings.l1 ? 1 : 0;
       this.assertOpen();
       requireLoader(loader);
@@ -343,69 +352,72 @@ export class CacheNamespace<T = unknown> {
     return readInside(transaction, this.core, this.ns, id, lookUp, loader, options);
   }
 
-  /** The node in L1, found from now on by one look-up of the raw id. */
-  private nodeOf(id: string, key: EntryKey): L1Node | undefined {
-    const node = this.core.l1.get(key);
-    // Of several spellings of one id the first is found fast.
-    if (
-      node !== undefined &&
-      node.hot === null &&
-      node.promise !== null &&
-      !node.delivery.isError &&
-      id.length <= LONGEST_HOT
-    ) {
-      node.hot = this.hot;
-      node.rawId = id;
-      this.hot.set(id, node);
-    }
-    return node;
+  /** The slot of an id; of a spelling that was not seen before, none. */
+  private known(id: string): number | undefined {
+    if (this.isExact) return this.index.get(id);
+    const canonical = this.keys.known(id);
+    return canonical === undefined ? undefined : this.index.get(canonical);
+  }
+
+  /** The slot of an id, however it is spelt and however long. @throws InvalidKeyError */
+  private find(id: string): number | undefined {
+    const slot = this.index.get(this.keys.canonical(id));
+    if (slot !== undefined) return slot;
+    const key = this.keys.key(id);
+    return goesByHash(key, this.name) ? this.l1.slotOf(key) : undefined;
   }
 
   /**
-   * May this node be served with nothing else to do? Its time and the validity clock run, no tag moved, nothing is due,
+   * May this entry be served with nothing else to do? Its time and the validity clock run, no tag moved, nothing is due,
    * and nobody has to be told: no tracked load, and no transaction, which may not see what the cache holds.
    */
-  private isPlain(node: L1Node): boolean {
+  private isPlain(slot: number): boolean {
     return (
-      node.epoch === this.gate.epoch &&
       (ambient === undefined || openTransaction() === undefined) &&
       trackedLoads === 0 &&
-      this.gate.time() < node.attentionTick
+      this.l1.isPlain(slot)
     );
   }
 
   /** A plain hit, counted; false when it has to go the long way. */
-  private answersAtOnce(node: L1Node): boolean {
+  private answersAtOnce(slot: number): boolean {
     const { counters } = this.ns;
-    if ((counters.l1Hits & (TIMED - 1)) === 0 || this.core.events.readsWatched || !this.isPlain(node))
+    if ((counters.l1Hits & (TIMED - 1)) === 0 || this.core.events.readsWatched || !this.isPlain(slot))
       return false;
     counters.l1Hits++;
-    this.core.l1.touch(node);
+    this.l1.used(slot);
     return true;
   }
 
-  private serves(node: L1Node, now: number): boolean {
+  private serves(slot: number, now: number): boolean {
     const { core } = this;
     if (core.log !== null && now >= core.log.validUntil && !l1Serves(core, this.ns.settings, now))
       return false;
-    if (node.epoch === core.tags.epoch) return true;
-    if (!tagsUnchanged(node)) return false;
-    node.epoch = core.tags.epoch;
-    return true;
+    return this.l1.isIntact(slot);
   }
 
-  private hit(id: string, node: L1Node, startedAt: number): Promise<T> {
+  private answer(slot: number): Promise<T> {
+    const own = this.l1.special(slot)?.delivery ?? null;
+    const promise = own === null ? this.l1.promise(slot) : (own.promise ?? Promise.resolve(own.take()));
+    return promise as Promise<T>;
+  }
+
+  private dependOn(id: string, slot: number, isStale: boolean): void {
+    dependOnNode(this.core, this.keys.key(id), this.l1.node(slot), isStale);
+  }
+
+  private hit(id: string, slot: number, startedAt: number): Promise<T> {
     this.core.recorder.l1Hit(this.ns.counters, startedAt);
-    if (trackedLoads !== 0) dependOnNode(this.core, this.keys.key(id), node, false);
+    if (trackedLoads !== 0) this.dependOn(id, slot, false);
     if (this.core.events.readsWatched) this.emitRead(id, 'l1-hit', startedAt);
-    return (node.delivery.promise ?? Promise.resolve(node.delivery.take())) as Promise<T>;
+    return this.answer(slot);
   }
 
-  private stale(id: string, node: L1Node, startedAt: number): Promise<T> {
+  private stale(id: string, slot: number, startedAt: number): Promise<T> {
     this.ns.counters.staleServed++;
-    if (trackedLoads !== 0) dependOnNode(this.core, this.keys.key(id), node, true);
+    if (trackedLoads !== 0) this.dependOn(id, slot, true);
     if (this.core.events.readsWatched) this.emitRead(id, 'stale', startedAt);
-    return (node.delivery.promise ?? Promise.resolve(node.delivery.take())) as Promise<T>;
+    return this.answer(slot);
   }
 
   private emitRead(id: string, outcome: 'l1-hit' | 'stale', startedAt: number): void {
@@ -417,48 +429,48 @@ export class CacheNamespace<T = unknown> {
     });
   }
 
-  /** A live node that needs attention: starts what is due and answers true; false when it has expired. */
+  /** A live entry that needs attention: starts what is due and answers true; false when it has expired. */
   private attend(
     id: string,
-    key: EntryKey,
-    node: L1Node,
+    slot: number,
     now: number,
     loader: Loader<T>,
     options: GetOrSetOptions<T> | undefined,
   ): boolean {
-    if (now >= node.expiresAt) return false;
-    if (now >= node.slideAt) slideNode(this.core, this.ns, key, node);
-    if (now >= node.refreshAt) {
-      node.refreshAt = now + REFRESH_RETRY_MS;
-      this.paths.reads.refresh(this.renewal(id, key, node, loader, options));
+    const special = this.l1.special(slot);
+    if (special === undefined || now >= special.expiresAt) return false;
+    if (now >= special.slideAt) slide(this.core, this.ns, this.keys.key(id), slot);
+    if (now >= special.refreshAt) {
+      special.refreshAt = now + REFRESH_RETRY_MS;
+      this.paths.reads.refresh(this.renewal(id, special.created, loader, options));
     }
-    node.attentionAt = Math.min(node.expiresAt, node.refreshAt, node.slideAt);
-    node.attentionTick = tickOf(node.attentionAt, now);
+    this.l1.retimed(slot);
     return true;
   }
 
   private serveWhileRevalidating(
     id: string,
-    key: EntryKey,
-    node: L1Node,
+    slot: number,
     now: number,
     loader: Loader<T>,
     options: GetOrSetOptions<T> | undefined,
   ): boolean {
-    const request = this.renewal(id, key, node, loader, options);
-    if (!this.paths.reads.mayRevalidate(request, node, now)) return false;
+    const special = this.l1.special(slot);
+    // Without one there is nothing after its time.
+    if (special === undefined) return false;
+    const request = this.renewal(id, special.created, loader, options);
+    if (!this.paths.reads.mayRevalidate(request, special, now)) return false;
     this.paths.reads.refresh(request);
     return true;
   }
 
   private renewal(
     id: string,
-    key: EntryKey,
-    node: L1Node,
+    newerThan: number,
     loader: Loader<T>,
     options: GetOrSetOptions<T> | undefined,
   ): ReadRequest {
-    return { ...this.request(id, key, loader, options), mode: 'refresh', newerThan: node.created };
+    return { ...this.request(id, this.keys.key(id), loader, options), mode: 'refresh', newerThan };
   }
 
   private request(
@@ -496,35 +508,43 @@ export class CacheNamespace<T = unknown> {
   }
 
   private fromL1(ids: readonly string[]): FromL1<T> {
-    const values = new Map<string, T>();
-    let slow: Promise<unknown>[] | null = null;
-    const missing = new Map<string, EntryKey>();
+    const found: FromL1<T> = { values: new Map(), missing: new Map(), slow: null };
     const now = this.core.clock.monotonic();
-    const { log, recorder } = this.core;
-    const isPlain = trackedLoads === 0 && (log === null || now < log.validUntil);
+    const { core, l1 } = this;
+    const { counters } = this.ns;
+    const isPlain = trackedLoads === 0 && (core.log === null || now < core.log.validUntil);
     for (const id of ids) {
-      const hot = this.hot.get(id);
-      if (hot !== undefined && isPlain && hot.epoch === this.gate.epoch && now < hot.attentionTick) {
-        recorder.l1Hit(this.ns.counters, now);
-        this.core.l1.touch(hot);
-        values.set(id, hot.value as T);
-        continue;
-      }
-      const key = this.keys.key(id);
-      const node = this.nodeOf(id, key);
-      if (node !== undefined && now < node.expiresAt && this.serves(node, now) && !node.delivery.isError) {
-        recorder.l1Hit(this.ns.counters, now);
-        if (trackedLoads !== 0) dependOnNode(this.core, key, node, false);
-        if (now >= node.slideAt) slideNode(this.core, this.ns, key, node);
-        const value = node.delivery.take() as T;
-        values.set(id, value);
-        // A copy of a big value, made in slices: the caller waits for it.
-        if (node.delivery.isSlow)
-          (slow ??= []).push(Promise.resolve(value).then((copy) => values.set(id, copy)));
-      } else missing.set(id, key);
+      const slot = this.isExact ? this.index.get(id) : this.find(id);
+      if (slot !== undefined && isPlain && l1.isPlainAt(slot, now)) {
+        core.recorder.l1Hit(counters, now);
+        l1.used(slot);
+        found.values.set(id, l1.value(slot) as T);
+      } else if (!this.readClosely(id, now, found)) found.missing.set(id, this.keys.key(id));
     }
-    this.ns.counters.l1Misses += this.ns.settings.l1 ? missing.size : 0;
-    return { values, missing, slow };
+    counters.l1Misses += this.ns.settings.l1 ? found.missing.size : 0;
+    return found;
+  }
+
+  /** What has to be looked at more closely. False: it is not there. */
+  private readClosely(id: string, now: number, found: FromL1<T>): boolean {
+    const { core, l1 } = this;
+    const slot = this.find(id);
+    if (slot === undefined) return false;
+    l1.used(slot);
+    if (now >= l1.expiresAt(slot) || !this.serves(slot, now)) return false;
+    const special = l1.special(slot);
+    const own = special?.delivery ?? null;
+    if (own?.isError === true) return false;
+    core.recorder.l1Hit(this.ns.counters, now);
+    if (trackedLoads !== 0) this.dependOn(id, slot, false);
+    const { values } = found;
+    const value = own === null ? l1.value(slot) : own.take();
+    values.set(id, value as T);
+    // A copy of a big value, made in slices: the caller waits for it.
+    if (own?.isSlow === true)
+      (found.slow ??= []).push(Promise.resolve(value).then((copy) => values.set(id, copy as T)));
+    if (special !== undefined && now >= special.slideAt) slide(core, this.ns, this.keys.key(id), slot);
+    return true;
   }
 
   private assertOpen(): void {

@@ -78,7 +78,7 @@ export async function countSelection(
   const seen = new Set<EntryKey>();
   const monotonic = core.clock.monotonic();
   for (const [key, node] of core.l1.entries()) {
-    if (monotonic >= node.staleUntil || node.delivery.isError || !tagsUnchanged(node)) continue;
+    if (monotonic >= node.staleUntil || node.isError || !tagsUnchanged(node)) continue;
     const tags = node.tags.map(({ tag }) => tag);
     if (covers(key, tags)) seen.add(key);
     if (seen.size >= limit) return summary(seen, true);

@@ -24,7 +24,7 @@ import { BatchRead } from './loading/batch-read.js';
 import { EntryOps } from './loading/entry-ops.js';
 import { FlightTable } from './loading/flights.js';
 import { ReadThrough } from './loading/read-through.js';
-import { SecondChanceStore } from './memory/second-chance-store.js';
+import { SlotStore } from './memory/slot-store.js';
 import type {
   GetOptions,
   GetOrSetOptions,
@@ -115,11 +115,10 @@ export class TieredCache {
       clock,
       gate,
       codecs: createCodecs(resolved.classes),
-      l1: new SecondChanceStore({
-        maxEntries,
-        maxBytes,
-        onRemoval: (key, _node, reason) => this.countRemoval(key, reason),
-      }),
+      l1: new SlotStore(
+        { maxEntries, maxBytes, onRemoval: (namespace, reason) => this.countRemoval(namespace, reason) },
+        gate,
+      ),
       tags,
       markers: new MarkerTable(tags),
       pending: new PendingInvalidations(() => [...this.byName.values()].map(({ ns }) => ns.tag)),
@@ -220,6 +219,7 @@ export class TieredCache {
     const ns: NamespaceCore = {
       settings,
       tag: namespaceTag(name),
+      shelf: this.core.l1.shelf(name),
       counters: this.core.recorder.namespace(name),
     };
     const handle = new CacheNamespace<T>(this.core, ns, this.paths);
@@ -446,8 +446,8 @@ export class TieredCache {
     this.core.recorder.shared.invalidations += tags.length + patterns.length + people.length;
   }
 
-  private countRemoval(key: string, reason: 'evict' | 'expire'): void {
-    const counters = this.core.recorder.namespace(key.slice(0, key.indexOf(':')));
+  private countRemoval(namespace: string, reason: 'evict' | 'expire'): void {
+    const counters = this.core.recorder.namespace(namespace);
     if (reason === 'evict') counters.evictions++;
     else counters.expirations++;
   }

@@ -2,7 +2,6 @@ import { type CacheCore, remoteLost } from '../cache-core.js';
 import { isKeyCharacter } from '../keys/escape.js';
 import { globMatcher } from '../keys/glob.js';
 import { PATTERNS_TAG } from '../keys/key-tag.js';
-import { tagsUnchanged } from '../memory/node.js';
 import type { InvalidationResult, InvalidationSelector } from '../options.js';
 import type { EntryKey, LogPosition, LogRecord } from '../remote/remote-tier.js';
 import type { BusRecord } from './second-bus.js';
@@ -215,8 +214,7 @@ export class Invalidator {
     for (const tag of change.tags) core.tags.touch(tag);
     if (change.pattern !== undefined) {
       const matches = globMatcher(change.pattern);
-      for (const [key, node] of core.l1.entries())
-        if (matches(key) || !tagsUnchanged(node)) core.l1.delete(key);
+      core.l1.deleteMatching(matches);
       core.markers.touchMatching(matches);
       core.tags.touch(PATTERNS_TAG);
     }

@@ -5,7 +5,7 @@ import type { EntryKey } from '../remote/remote-tier.js';
 /** What this process knows of one tag. Entries and markers keep a reference, so a check is one comparison. */
 export interface TagState {
   readonly tag: string;
-  /** Moves whenever entries that carry the tag became unusable here. */
+  /** Moves whenever entries that carry the tag became unusable here: to the epoch at which they did, so it only grows. */
   version: number;
   /** The tag's identity in the shared tier, or null when not known to be current. */
   nonce: string | null;
@@ -45,7 +45,7 @@ export class TagTable {
   state(tag: string): TagState {
     let state = this.states.get(tag);
     if (state === undefined) {
-      state = { tag, version: 0, nonce: null, learntAt: 0, touchedAt: this.forgottenTouch };
+      state = { tag, version: this.epoch, nonce: null, learntAt: 0, touchedAt: this.forgottenTouch };
       this.states.set(tag, state);
       this.followsKeys ||= keyOfTag(tag) !== null;
     }
@@ -55,10 +55,9 @@ export class TagTable {
   /** An invalidation of the tag became known: from the log, or answered to this node. */
   touch(tag: string): void {
     const state = this.state(tag);
-    state.version++;
+    state.version = ++this.gate.epoch;
     state.nonce = null;
     state.touchedAt = ++this.sequence;
-    this.gate.epoch++;
   }
 
   /** A key was invalidated: entries that were made of it carry its tag. */
@@ -72,8 +71,7 @@ export class TagTable {
     if (state.nonce === nonce) return;
     if (state.nonce !== null) {
       // Another identity without a record: evicted and made anew. What carries the old one is lost.
-      state.version++;
-      this.gate.epoch++;
+      state.version = ++this.gate.epoch;
     }
     state.nonce = nonce;
     state.learntAt = ++this.sequence;
@@ -89,9 +87,8 @@ export class TagTable {
   }
 
   private retire(state: TagState): void {
-    state.version++;
+    state.version = ++this.gate.epoch;
     state.nonce = null;
     if (!this.clearing && state.touchedAt > this.forgottenTouch) this.forgottenTouch = state.touchedAt;
-    this.gate.epoch++;
   }
 }

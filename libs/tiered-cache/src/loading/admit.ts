@@ -4,7 +4,7 @@ import type { Delivery } from './delivery.js';
 import type { StoredEntry } from './judge.js';
 import { nodeBytes, type PreparedEntry } from './prepare-entry.js';
 import type { EntryKey } from '../remote/remote-tier.js';
-import { type L1Node, tickOf } from '../memory/node.js';
+import type { Special } from '../memory/memory-store.js';
 
 /** What L1 needs to know of an entry. Spans in milliseconds from now; Infinity lives for ever. */
 export interface Admission {
@@ -21,8 +21,8 @@ export interface Admission {
 }
 
 /**
- * Puts an entry into L1 iff nothing invalidated it since `marker` was opened; the tags' versions seen by the marker
- * become the node's vector. Answers the node, or undefined when it was not admitted.
+ * Puts an entry into L1 iff nothing invalidated it since `marker` was opened; the tags that the marker watched become its
+ * vector, in which nothing has moved by now. Answers whether it was admitted.
  */
 export function admit(
   core: CacheCore,
@@ -30,42 +30,38 @@ export function admit(
   key: EntryKey,
   marker: Marker,
   entry: Admission,
-): L1Node | undefined {
-  if (core.closed || !ns.settings.l1 || !marker.clean || entry.expiresInMs <= 0) return undefined;
+): boolean {
+  if (core.closed || !ns.settings.l1 || !marker.clean || entry.expiresInMs <= 0) return false;
   // An unanswered invalidation concerns what the shared tier still holds; here it was applied at once.
-  if (ns.settings.l2 && core.pending.hasKey(key)) return undefined;
+  if (ns.settings.l2 && core.pending.hasKey(key)) return false;
   const now = core.clock.monotonic();
   const expiresAt = now + entry.expiresInMs;
   const refreshAt = refreshTime(core, ns, now, entry);
-  const slideAt = entry.slidingMs > 0 ? now + slideStepMs(entry.slidingMs) : Infinity;
-  const node: L1Node = {
-    // What a hit reads lies together, in one line of the processor's cache.
-    value: entry.delivery.promise === null ? undefined : entry.delivery.take(),
-    promise: entry.delivery.promise,
-    attentionTick: tickOf(Math.min(expiresAt, refreshAt, slideAt), now),
-    epoch: core.tags.epoch,
-    used: 0,
-    delivery: entry.delivery,
-    bytes: entry.bytes,
-    attentionAt: Math.min(expiresAt, refreshAt, slideAt),
+  const { delivery, bytes } = entry;
+  const isPlain = delivery.promise !== null && !delivery.isError;
+  return core.l1.put(ns.shelf, key, {
+    value: isPlain ? delivery.take() : undefined,
+    bytes,
     expiresAt,
-    refreshAt,
-    slideAt,
-    staleUntil: now + entry.staleInMs,
-    slidingMs: entry.slidingMs,
-    created: entry.created,
-    loadMs: entry.loadMs,
     tags: marker.tags,
-    versions: marker.tagVersions,
-    key,
-    size: 0,
-    older: null,
-    newer: null,
-    hot: null,
-    rawId: '',
-    caller: null,
+    special:
+      isPlain && entry.staleInMs === entry.expiresInMs && entry.slidingMs === 0 && refreshAt === Infinity
+        ? undefined
+        : specialOf(entry, isPlain ? null : delivery, now, refreshAt),
+  });
+}
+
+function specialOf(entry: Admission, delivery: Delivery | null, now: number, refreshAt: number): Special {
+  const { expiresInMs, staleInMs, slidingMs, created } = entry;
+  return {
+    delivery,
+    expiresAt: now + expiresInMs,
+    staleUntil: now + staleInMs,
+    refreshAt,
+    slideAt: slidingMs > 0 ? now + slideStepMs(slidingMs) : Infinity,
+    slidingMs,
+    created,
   };
-  return core.l1.set(key, node) ? node : undefined;
 }
 
 /** An entry of the shared tier enters L1 with its *remaining* life, clamped to its whole life (clocks differ). */
@@ -75,7 +71,7 @@ export function promote(
   key: EntryKey,
   marker: Marker,
   { header, delivery, payloadBytes }: StoredEntry,
-): L1Node | undefined {
+): boolean {
   const lifeMs = header.expires - header.created;
   const expiresInMs = Math.min(header.expires - core.clock.now(), lifeMs);
   const { created, loadMs, slidingMs, staleUntil, expires } = header;

@@ -76,7 +76,11 @@ export class ReadThrough {
   }
 
   /** May this expired node be served at once while a background load renews it? */
-  mayRevalidate({ ns, options }: ReadRequest, node: L1Node, now: number): boolean {
+  mayRevalidate(
+    { ns, options }: ReadRequest,
+    node: Pick<L1Node, 'expiresAt' | 'staleUntil'>,
+    now: number,
+  ): boolean {
     const spanMs = pick(options?.staleWhileRevalidate, ns.settings.swrMs);
     return now < Math.min(node.staleUntil, node.expiresAt + spanMs);
   }

@@ -1,18 +1,20 @@
 import { type CacheCore, l1Serves, type NamespaceCore } from '../cache-core.js';
 import { withTimes } from '../codec/wire-header.js';
 import { RemoteUnavailableError } from '../errors.js';
-import { type L1Node, tagsUnchanged, tickOf } from '../memory/node.js';
+import type { L1Node } from '../memory/node.js';
 import type { EntryKey } from '../remote/remote-tier.js';
 import { slideStepMs } from './admit.js';
 import { type StoredEntry, judge } from './judge.js';
 
 /** The node of a live entry in L1, also when it needs attention (refresh, sliding). */
 export function liveNode(core: CacheCore, ns: NamespaceCore, key: EntryKey): L1Node | undefined {
-  const node = core.l1.get(key);
+  const slot = core.l1.slotOf(key);
   const now = core.clock.monotonic();
-  if (node === undefined || now >= node.expiresAt || !l1Serves(core, ns.settings, now)) return undefined;
-  if (node.delivery.isError) return undefined; // an answer, but no entry
-  return tagsUnchanged(node) ? node : undefined;
+  if (slot === undefined || now >= core.l1.expiresAt(slot) || !l1Serves(core, ns.settings, now))
+    return undefined;
+  if (!core.l1.isIntact(slot)) return undefined;
+  const node = core.l1.node(slot);
+  return node.isError ? undefined : node; // an answer, but no entry
 }
 
 /**
@@ -29,7 +31,7 @@ export async function retime(
   const node = liveNode(core, ns, key);
   if (!ns.settings.l2 || core.remote === null) {
     if (node === undefined) return false;
-    retimeNode(core, key, node, lifeMs);
+    retimeNode(core, node, lifeMs);
     return true;
   }
   const marker = core.markers.open(key, [ns.tag]);
@@ -48,7 +50,7 @@ export async function retime(
     // What is applied here need not come back through the log, which would drop the node with the new life.
     core.ownRecords.add(replaced);
     core.markers.touchKey(key);
-    if (node !== undefined && keepNode) retimeNode(core, key, node, lifeMs);
+    if (node !== undefined && keepNode) retimeNode(core, node, lifeMs);
     else core.l1.delete(key);
     return true;
   } catch (error) {
@@ -59,11 +61,18 @@ export async function retime(
   }
 }
 
-/** Sliding expiry, after a hit in L1: renews in the background; a failure only means that the entry ends sooner. */
-export function slideNode(core: CacheCore, ns: NamespaceCore, key: EntryKey, node: L1Node): void {
-  node.slideAt = core.clock.monotonic() + slideStepMs(node.slidingMs);
-  if (ns.settings.l2) core.background.runInAsyncScope(() => void retime(core, ns, key, node.slidingMs, true));
-  else retimeNode(core, key, node, node.slidingMs);
+/**
+ * Sliding expiry, after a hit in L1 that is due for it: renews in the background; a failure only means that the entry
+ * ends sooner.
+ */
+export function slide(core: CacheCore, ns: NamespaceCore, key: EntryKey, slot: number): void {
+  const special = core.l1.special(slot);
+  if (special === undefined) return;
+  const { slidingMs } = special;
+  special.slideAt = core.clock.monotonic() + slideStepMs(slidingMs);
+  core.l1.retimed(slot);
+  if (ns.settings.l2) core.background.runInAsyncScope(() => void retime(core, ns, key, slidingMs, true));
+  else retimeNode(core, core.l1.node(slot), slidingMs);
 }
 
 /** Sliding expiry, after a hit in the shared tier: L1 may not have it, or never keeps it. */
@@ -78,14 +87,13 @@ export function slideStored(
   core.background.runInAsyncScope(() => void retime(core, ns, key, slidingMs, true));
 }
 
-function retimeNode(core: CacheCore, key: EntryKey, node: L1Node, lifeMs: number): void {
+/** Unless the entry was replaced or has left meanwhile. */
+function retimeNode(core: CacheCore, node: L1Node, lifeMs: number): void {
+  const { slot, generation, slidingMs } = node;
+  if (!core.l1.holds(slot, generation)) return;
   const now = core.clock.monotonic();
   const spare = node.expiresAt === Infinity ? 0 : node.staleUntil - node.expiresAt;
-  node.expiresAt = now + lifeMs;
-  node.staleUntil = node.expiresAt + spare;
-  node.refreshAt = Infinity;
-  node.slideAt = node.slidingMs > 0 ? now + slideStepMs(node.slidingMs) : Infinity;
-  node.attentionAt = Math.min(node.expiresAt, node.slideAt);
-  node.attentionTick = tickOf(node.attentionAt, now);
-  core.l1.reschedule(key, node);
+  const expiresAt = now + lifeMs;
+  const slideAt = slidingMs > 0 ? now + slideStepMs(slidingMs) : Infinity;
+  core.l1.retime(slot, { expiresAt, staleUntil: expiresAt + spare, slideAt });
 }

@@ -1,63 +1,93 @@
-import { randomInt } from 'node:crypto';
-import fc from 'fast-check';
 import { ExpiryWheel } from './expiry-wheel.js';
 
-const seed = Number(process.env.FC_SEED ?? randomInt(2 ** 31));
+function wheelOf(room = 100, from = 0): ExpiryWheel {
+  const wheel = new ExpiryWheel();
+  wheel.grow(room);
+  // The first look is at everything there is.
+  expect(wheel.take(from)).toBe(-1);
+  return wheel;
+}
 
-describe(`ExpiryWheel (FC_SEED=${seed})`, () => {
-  it('files a key once, however often its time moves', () => {
-    const wheel = new ExpiryWheel();
-    for (let i = 0; i < 1_000; i++) wheel.schedule('sliding', 5_000 + i * 100);
-    wheel.schedule('sliding', 500);
-    expect(wheel.size).toBe(1);
-    expect(wheel.due(1_000, 10)).toEqual(['sliding']);
-    expect(wheel.due(1e9, 10)).toEqual([]);
+function all(wheel: ExpiryWheel, now: number): number[] {
+  const slots: number[] = [];
+  for (let slot = wheel.take(now); slot !== -1; slot = wheel.take(now)) slots.push(slot);
+  return slots.sort((a, b) => a - b);
+}
+
+describe('ExpiryWheel', () => {
+  it('answers a slot in the second after its time, and no sooner', () => {
+    const wheel = wheelOf();
+    wheel.file(1, 10_500);
+    wheel.file(2, 12_000);
+    expect(all(wheel, 10_999)).toEqual([]);
+    expect(all(wheel, 11_000)).toEqual([1]);
+    expect(all(wheel, 12_999)).toEqual([]);
+    expect(all(wheel, 13_000)).toEqual([2]);
   });
 
-  it('leaves nothing behind of removed keys', () => {
-    const wheel = new ExpiryWheel();
-    for (let i = 0; i < 1_000; i++) {
-      wheel.schedule(`k${i}`, i * 1_000);
-      wheel.remove(`k${i}`);
-      wheel.remove(`k${i}`);
-    }
-    expect([wheel.size, wheel.due(1e9, 10)]).toEqual([0, []]);
+  it('never answers what has no end, nor what was removed', () => {
+    const wheel = wheelOf();
+    wheel.file(1, Infinity);
+    wheel.file(2, 1_000);
+    wheel.file(3, 1_000);
+    wheel.file(4, 1_000);
+    wheel.remove(3);
+    wheel.remove(3);
+    wheel.file(2, Infinity);
+    expect(all(wheel, 1e9)).toEqual([4]);
+    expect(all(wheel, 2e9)).toEqual([]);
   });
 
-  it('hands out each key after its time, none before, none lost', () => {
-    const step = fc.oneof(
-      fc.record({ key: fc.constantFrom(...Array.from('abcdef')), time: fc.nat(30_000) }),
-      fc.record({ now: fc.nat(40_000), limit: fc.integer({ min: 1, max: 4 }) }),
-    );
-    fc.assert(
-      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-        const wheel = new ExpiryWheel();
-        const times = new Map<string, number>();
-        let clock = 0;
-        const take = (now: number, limit: number) => {
-          const due = wheel.due(now, limit);
-          expect(due.length).toBeLessThanOrEqual(limit);
-          for (const key of due) {
-            const time = times.get(key) as number;
-            if (time > now) wheel.schedule(key, time);
-            else times.delete(key);
-          }
-          return due.length;
-        };
-        for (const step of steps) {
-          if ('key' in step) {
-            times.set(step.key, step.time);
-            wheel.schedule(step.key, step.time);
-          } else take((clock = Math.max(clock, step.now)), step.limit);
-          expect(wheel.size).toBe(times.size);
-        }
-        clock = Math.max(clock, 50_000);
-        for (let round = 0; times.size > 0; round++, clock += 1_000) {
-          expect(round).toBeLessThan(20);
-          take(clock, 4);
-        }
-      }),
-      { seed, numRuns: 300 },
-    );
+  it('goes by the last time of a slot', () => {
+    const wheel = wheelOf();
+    for (const slot of [1, 2]) wheel.file(slot, 5_000);
+    wheel.file(1, 50_000);
+    wheel.file(2, 2_000);
+    expect(all(wheel, 4_000)).toEqual([2]);
+    expect(all(wheel, 49_000)).toEqual([]);
+    expect(all(wheel, 51_000)).toEqual([1]);
+  });
+
+  it('meets what ends later than a turn takes, once a turn', () => {
+    const wheel = wheelOf();
+    const end = 3 * 4_096_000 + 5_500;
+    wheel.file(1, end);
+    let met = 0;
+    for (let now = 0; now <= end; now += 1_000)
+      for (const slot of all(wheel, now)) {
+        met++;
+        wheel.file(slot, end);
+      }
+    expect(met).toBe(3);
+    expect(all(wheel, end + 1_000)).toEqual([1]);
+  });
+
+  it('takes times that are over, also while some of what is due has not been looked at', () => {
+    const wheel = wheelOf();
+    wheel.file(1, 1_000);
+    wheel.file(2, 1_500);
+    expect(wheel.take(100_000)).toBeGreaterThan(0);
+    wheel.file(3, 50);
+    expect(all(wheel, 101_000)).toHaveLength(2);
+  });
+
+  it('survives clocks that start anywhere, pauses of any length, and growing', () => {
+    const wheel = wheelOf(2, -10_000);
+    wheel.file(0, -5_000);
+    wheel.file(1, 1e9);
+    wheel.grow(4);
+    wheel.file(3, -4_500);
+    expect(all(wheel, -3_000)).toEqual([0, 3]);
+    expect(all(wheel, 1e9 + 2_000)).toEqual([1]);
+    expect(all(wheel, 0)).toEqual([]);
+  });
+
+  it('is empty after clear', () => {
+    const wheel = wheelOf();
+    wheel.file(1, 1_000);
+    wheel.clear();
+    expect(all(wheel, 1e6)).toEqual([]);
+    wheel.file(1, 1e6);
+    expect(all(wheel, 1e6 + 1_000)).toEqual([1]);
   });
 });

@@ -1,82 +1,90 @@
+/** Seconds of one turn, a power of two. What ends later than that is met once a turn, and filed again. */
+const BUCKETS = 4_096;
+/** The bucket of what has been taken out of the others, to be looked at. */
+const DUE = BUCKETS;
+const NONE = -1;
+
 /**
- * Finds what has expired without reading everything: keys filed by the second in which their time ends (a hashed
- * timing wheel of one level, Varghese and Lauck, SOSP 1987). Filing and removing are O(1); a time that moves
- * later is not re-filed until its old second comes up, so that sliding entries cost nothing per read.
+ * Finds what has expired without reading everything: slots filed by the second in which their time ends, as a hashed
+ * timing wheel with unsorted lists (scheme 6 of Varghese and Lauck, "Hashed and hierarchical timing wheels", SOSP 1987).
+ * The lists are links in typed arrays, 8 bytes per slot. Filing and removing are O(1), and so is a look at a slot, which
+ * happens when its time is over and once every 68 minutes before that.
  */
 export class ExpiryWheel {
-  readonly #buckets = new Map<number, Set<string>>();
-  /** In which second a key is filed: exactly one, so nothing dead stays behind. */
-  readonly #filed = new Map<string, number>();
-  /** Every second up to here has been emptied. */
+  #next = new Int32Array(0);
+  /** The slot before, or -2 - bucket in the first of a list; NONE: not filed. */
+  #before = new Int32Array(0);
+  readonly #heads = new Int32Array(BUCKETS + 1).fill(NONE);
+  /** Every second up to here has been taken out. */
   #done = -Infinity;
 
-  get size(): number {
-    return this.#filed.size;
+  grow(room: number): void {
+    const known = this.#next.length;
+    const [next, before] = [new Int32Array(room), new Int32Array(room)];
+    next.set(this.#next);
+    before.set(this.#before);
+    before.fill(NONE, known);
+    this.#next = next;
+    this.#before = before;
   }
 
-  /** Files `key` to be looked at once `time` (monotonic ms) has passed; Infinity is not filed. */
-  schedule(key: string, time: number): void {
-    const known = this.#filed.get(key);
-    if (time === Infinity) {
-      // A stale record would only be looked at once and dropped, but it would count as filed.
-      if (known !== undefined) this.remove(key);
-      return;
-    }
+  /** Files a slot to be looked at within a second after `time` (monotonic ms), or no more, for Infinity. */
+  file(slot: number, time: number): void {
+    this.remove(slot);
+    if (time === Infinity) return;
     const second = Math.max(Math.floor(time / 1000) + 1, this.#done + 1);
-    if (known !== undefined) {
-      if (known <= second) return; // early enough; re-filed when its turn comes
-      this.remove(key);
-    }
-    const bucket = this.#buckets.get(second);
-    if (bucket) bucket.add(key);
-    else this.#buckets.set(second, new Set([key]));
-    this.#filed.set(key, second);
+    this.#link(slot, second & (BUCKETS - 1));
   }
 
-  remove(key: string): void {
-    const second = this.#filed.get(key);
-    if (second === undefined) return;
-    this.#filed.delete(key);
-    const bucket = this.#buckets.get(second) as Set<string>;
-    bucket.delete(key);
-    if (bucket.size === 0) this.#buckets.delete(second);
+  remove(slot: number): void {
+    const before = this.#before[slot]!;
+    if (before === NONE) return;
+    const next = this.#next[slot]!;
+    if (before < NONE) this.#heads[-2 - before] = next;
+    else this.#next[before] = next;
+    if (next !== NONE) this.#before[next] = before;
+    this.#before[slot] = NONE;
   }
 
   clear(): void {
-    this.#buckets.clear();
-    this.#filed.clear();
+    this.#heads.fill(NONE);
+    this.#before.fill(NONE);
   }
 
   /**
-   * Hands out and unfiles at most `limit` keys whose second is over at `now`; the rest comes with the next call.
-   * The caller looks at each: it is gone, expired, or has a later time and is scheduled again.
+   * Takes out a slot whose second is over at `now`; -1 when there is none. The caller looks: it is over, or has a later time
+   * and is filed again.
    */
-  due(now: number, limit: number): string[] {
+  take(now: number): number {
     const last = Math.floor(now / 1000);
-    const keys: string[] = [];
-    for (const second of this.#dueSeconds(last)) {
-      const bucket = this.#buckets.get(second);
-      if (bucket) {
-        for (const key of bucket) {
-          if (keys.length === limit) return keys;
-          bucket.delete(key);
-          this.#filed.delete(key);
-          keys.push(key);
-        }
-        this.#buckets.delete(second);
+    for (;;) {
+      const slot = this.#heads[DUE]!;
+      if (slot !== NONE) {
+        this.remove(slot);
+        return slot;
       }
+      if (this.#done >= last) return NONE;
+      // After a long pause (or at first) each bucket is emptied once.
+      if (last - this.#done > BUCKETS) this.#done = last - BUCKETS;
+      this.#done++;
+      this.#empty(this.#done & (BUCKETS - 1));
     }
-    if (last > this.#done) this.#done = last;
-    return keys;
   }
 
-  #dueSeconds(last: number): Iterable<number> {
-    // After a long pause (or at first) there are more seconds than buckets.
-    if (last - this.#done > this.#buckets.size) {
-      return [...this.#buckets.keys()].filter((second) => second <= last);
-    }
-    const seconds: number[] = [];
-    for (let second = this.#done + 1; second <= last; second++) seconds.push(second);
-    return seconds;
+  /** Moves a whole list to the bucket of what is due, which is empty. */
+  #empty(bucket: number): void {
+    const first = this.#heads[bucket]!;
+    if (first === NONE) return;
+    this.#heads[bucket] = NONE;
+    this.#heads[DUE] = first;
+    this.#before[first] = -2 - DUE;
+  }
+
+  #link(slot: number, bucket: number): void {
+    const next = this.#heads[bucket]!;
+    this.#heads[bucket] = slot;
+    this.#next[slot] = next;
+    this.#before[slot] = -2 - bucket;
+    if (next !== NONE) this.#before[next] = slot;
   }
 }

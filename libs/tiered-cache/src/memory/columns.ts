@@ -1,0 +1,65 @@
+/** The columns begin with room for so many entries and double when that is not enough. */
+const FIRST = 1_024;
+
+/**
+ * The entries of L1, one row each, in parallel arrays by slot: 38 bytes a row, where an object with the same fields takes
+ * several hundred. Rows are used again; `generations` moves whenever a row changes hands, so that whoever holds on to a
+ * slot (across an await, or from hit to hit) can tell whether it is still the same entry's.
+ */
+export class Columns {
+  /** What everybody is handed; undefined in free rows, and for entries that are copied for each reader. */
+  values: unknown[] = [];
+  /** The id as the index of the shelf knows it; '' in free rows. */
+  ids: string[] = [];
+  /** Monotonic ms of the first moment at which somebody has to think; -Infinity: always. */
+  attention = new Float64Array(0);
+  /** Where the tags stood (the gate's epoch) when the entry's were last seen unchanged; -1 in free rows. */
+  stamps = new Float64Array(0);
+  generations = new Uint32Array(0);
+  /** Number of the shelf. */
+  shelves = new Uint16Array(0);
+
+  constructor(private readonly maxEntries: number) {}
+
+  /** Rows there is room for. */
+  get room(): number {
+    return this.generations.length;
+  }
+
+  /** Rows come one after the other: `slot` is known, or the next. Answers whether there is more room than before. */
+  extend(slot: number): boolean {
+    if (slot < this.values.length) return false;
+    this.values.push(undefined);
+    this.ids.push('');
+    if (slot < this.room) return false;
+    const room = Math.min(this.maxEntries, Math.max(FIRST, 2 * this.room));
+    this.attention = grown(this.attention, new Float64Array(room));
+    this.stamps = grown(this.stamps, new Float64Array(room));
+    this.generations = grown(this.generations, new Uint32Array(room));
+    this.shelves = grown(this.shelves, new Uint16Array(room));
+    return true;
+  }
+
+  /** Frees a row. What it held is kept alive by nothing in here. */
+  free(slot: number): void {
+    this.values[slot] = undefined;
+    this.ids[slot] = '';
+    this.attention[slot] = -Infinity;
+    this.stamps[slot] = -1;
+    this.generations[slot]!++;
+  }
+
+  clear(): void {
+    const used = this.values.length;
+    for (let slot = 0; slot < used; slot++) this.generations[slot]!++;
+    this.attention.fill(-Infinity, 0, used);
+    this.stamps.fill(-1, 0, used);
+    this.values = [];
+    this.ids = [];
+  }
+}
+
+function grown<A extends Float64Array | Uint32Array | Uint16Array>(from: A, to: A): A {
+  to.set(from);
+  return to;
+}
