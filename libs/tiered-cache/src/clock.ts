@@ -1,3 +1,5 @@
+import { performance } from 'node:perf_hooks';
+
 /**
  * Time as the engine sees it. Two clocks, never mixed: `now` (wall, for logical expiry that other
  * machines read) and `monotonic` (for everything that must not jump: validity, leases, timeouts).
@@ -16,6 +18,7 @@ export interface Clock {
 export const systemClock: Clock = {
   turns: true,
   now: () => Date.now(),
+  // Imported: the global of the same name is a getter, which costs a quarter more.
   monotonic: () => performance.now(),
   setTimer(ms, fn) {
     const timer = setTimeout(fn, ms);

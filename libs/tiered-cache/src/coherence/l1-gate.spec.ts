@@ -28,12 +28,12 @@ describe('beside a shared tier', () => {
 });
 
 describe('in embedded mode', () => {
-  it('a streak of hits in one callback shares a reading, 32 at most', () => {
+  it('a streak of hits in one callback shares a reading, 128 at most', () => {
     const clock = new Counted();
     const gate = new L1Gate(clock);
-    for (let i = 0; i < 331; i++) gate.time();
-    expect(clock.readings).toBeLessThan(331 / 25);
-    expect(clock.readings).toBeGreaterThanOrEqual(331 / 33);
+    for (let i = 0; i < 1_300; i++) gate.time();
+    expect(clock.readings).toBeLessThan(1_300 / 100);
+    expect(clock.readings).toBeGreaterThanOrEqual(1_300 / 129);
   });
 
   it('a hit by itself shares nothing', () => {
@@ -67,14 +67,14 @@ describe('in embedded mode', () => {
     const clock = new Counted();
     const gate = new L1Gate(clock);
     for (let i = 0; i < 5; i++) gate.time();
-    for (let i = 0; i < 40; i++) {
+    for (let i = 0; i < 140; i++) {
       clock.jump(1);
       gate.time();
     }
     clock.readings = 0;
     for (let i = 0; i < 40; i++) {
       clock.jump(1);
-      expect(gate.time()).toBe(1_040 + i + 1);
+      expect(gate.time()).toBe(1_140 + i + 1);
     }
     expect(clock.readings).toBe(40);
   });

@@ -6,7 +6,7 @@ export interface ValidityClock {
 }
 
 /** At most so many hits share a reading. */
-const STREAK = 32;
+const STREAK = 128;
 /** Hits that are further apart than this on the average share nothing. */
 const APART_MS = 0.005;
 /** What ends sooner than this after a shared reading is measured exactly. */
@@ -18,7 +18,7 @@ const MARGIN_MS = 1_000;
  * Beside a shared tier each hit reads the clock, after it was asked and before it answers: a reading made earlier in the
  * same callback says nothing about a callback that was held up (docs/decisions/0016). Without one there is nothing to be
  * confirmed and only lives to be measured: as in lru-cache (`ttlResolution`), a streak of hits within one callback of the
- * event loop shares a reading. It ends with the callback's microtasks and after 32 hits, and counts as a second later
+ * event loop shares a reading. It ends with the callback's microtasks and after 128 hits, and counts as a second later
  * than it was made: an entry outlives its time only by what a callback that runs for longer than a second has held up.
  */
 export class L1Gate {

@@ -19,6 +19,9 @@ export class Columns {
   /** Number of the shelf. */
   shelves = new Uint16Array(0);
 
+  /** Rows that were ever used. */
+  private used = 0;
+
   constructor(private readonly maxEntries: number) {}
 
   /** Rows there is room for. */
@@ -26,13 +29,14 @@ export class Columns {
     return this.generations.length;
   }
 
-  /** Rows come one after the other: `slot` is known, or the next. Answers whether there is more room than before. */
+  /** Makes room for `slot`. Answers whether there is more than before. */
   extend(slot: number): boolean {
-    if (slot < this.values.length) return false;
-    this.values.push(undefined);
-    this.ids.push('');
+    if (slot >= this.used) this.used = slot + 1;
     if (slot < this.room) return false;
     const room = Math.min(this.maxEntries, Math.max(FIRST, 2 * this.room));
+    // Arrays that are pushed to are up to half as long again as they need to be.
+    this.values = lengthened(this.values, room, undefined);
+    this.ids = lengthened(this.ids, room, '');
     this.attention = grown(this.attention, new Float64Array(room));
     this.stamps = grown(this.stamps, new Float64Array(room));
     this.generations = grown(this.generations, new Uint32Array(room));
@@ -50,13 +54,20 @@ export class Columns {
   }
 
   clear(): void {
-    const used = this.values.length;
+    const { used } = this;
     for (let slot = 0; slot < used; slot++) this.generations[slot]!++;
     this.attention.fill(-Infinity, 0, used);
     this.stamps.fill(-1, 0, used);
-    this.values = [];
-    this.ids = [];
+    this.values.fill(undefined, 0, used);
+    this.ids.fill('', 0, used);
+    this.used = 0;
   }
+}
+
+function lengthened<T>(from: readonly T[], length: number, filler: T): T[] {
+  const to = new Array<T>(length).fill(filler);
+  for (let i = 0; i < from.length; i++) to[i] = from[i]!;
+  return to;
 }
 
 function grown<A extends Float64Array | Uint32Array | Uint16Array>(from: A, to: A): A {
