@@ -65,6 +65,7 @@ async function main(argv) {
       const rows = bench.rows.filter((row) => row.suite === suite);
       if (rows.length > 0) console.log(rowsTable(suite, rows));
     }
+    if (bench.claims.length > 0) console.log(targetsTable(bench.claims, 'Claims'));
     if (bench.redisVersion !== undefined) known.redis = bench.redisVersion;
     const targets = judgeTargets(bench);
     if (targets.length > 0) console.log(targetsTable(targets));
@@ -76,7 +77,7 @@ async function main(argv) {
     if (options.json !== undefined)
       await writeFile(
         options.json,
-        `${JSON.stringify({ versions: known, rows: bench.rows, targets }, null, 2)}\n`,
+        `${JSON.stringify({ versions: known, rows: bench.rows, targets: [...targets, ...bench.claims] }, null, 2)}\n`,
       );
     return options.check && targets.some(({ met }) => !met) ? 1 : 0;
   } finally {

@@ -10,6 +10,8 @@ const TURNS = {
 export class Bench {
   /** @type {{ suite: string, path: string, contender: string, median: number, min: number, max: number, unit: string }[]} */
   rows = [];
+  /** What somebody has promised, beside what was measured. @type {{ path: string, measured: number, target: string, met: boolean }[]} */
+  claims = [];
   /** Per path and contender the figure of every round, for ratios within rounds. */
   #rounds = new Map();
   #redis;
@@ -60,6 +62,10 @@ export class Bench {
   row(suite, path, contender, rounds, unit) {
     this.#rounds.set(`${path}|${contender}`, rounds);
     this.rows.push({ suite, path, contender, ...summary(rounds), unit });
+  }
+
+  claim(claim) {
+    this.claims.push(claim);
   }
 
   /** How many times the figure of `a` is that of `b`; undefined when one was not measured. */

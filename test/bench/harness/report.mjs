@@ -31,12 +31,12 @@ export function rowsTable(suite, rows) {
   return lines.join('\n');
 }
 
-export function targetsTable(targets) {
+export function targetsTable(targets, title = 'Targets') {
   const cells = targets.map(({ path, measured, target, met }) => [
     path,
     figure(measured),
     target,
     met ? 'met' : 'MISSED',
   ]);
-  return `\n## Targets\n\n${table(['', 'measured', 'target', ''], cells)}`;
+  return `\n## ${title}\n\n${table(['', 'measured', 'target', ''], cells)}`;
 }

@@ -1,21 +1,36 @@
 /**
- * The demo over HTTP, the load coming from a second process: with the cache off, L1 only, and L1 + L2. Three nodes run at
- * once and are asked in turns, so that all see the same machine and the same database. The load reads: 16 instruments, 3
- * prices (which live one second) and one list, in turn.
+ * The demo over HTTP, the load coming from another process: with its cache off, with L1, with L1 and L2, and with (nearly)
+ * L2 alone, beside servers that answer the same as constants. All run at once and are asked in turns, in another order each
+ * round, so that all see the same machine.
  */
-import { fork } from 'node:child_process';
-import { once } from 'node:events';
 import { startServices } from '../../../apps/services/index.mjs';
-import { runProgram } from '../harness/program.mjs';
 import { shuffled } from '../harness/random.mjs';
+import { median, quantile } from '../harness/statistics.mjs';
+import { judgeClaims } from '../http/claims.mjs';
+import { DEMO, FLOORS, startDemo, startFloor } from '../http/contenders.mjs';
+import { Child } from '../http/process.mjs';
+import { READS, requestsOf } from '../http/requests.mjs';
 
+const SUITE = 'http';
 const CONNECTIONS = 32;
-const MODES = { off: 'cache off', l1: 'L1 only', 'l1+l2': 'L1 + L2' };
-const READY_WITHIN_MS = 60_000;
+const WRITES = 0.02;
+/**
+ * Seconds: `warm` at most, before anything is measured, `lead` at the start of each turn (prices live one second: what was not asked for
+ * meanwhile is loaded anew), then the turn's parts.
+ */
+const PACES = {
+  quick: { rounds: 2, warm: 2.5, lead: 0.2, full: 0.8, writes: 0.5, alone: 0.3 },
+  full: { rounds: 5, warm: 6, lead: 0.4, full: 2.5, writes: 1.5, alone: 0.8 },
+};
+/** Requests after which a server is warm. */
+const WARM = 10_000;
+/** Left out of a quick run. */
+const THOROUGH = [DEMO.expressOff, DEMO.express, FLOORS.express];
 
 export async function http(bench) {
   const services = await startServices({ postgres: true, redis: true });
-  const nodes = [];
+  const servers = [];
+  const load = new Load();
   try {
     if (services.postgres === null || services.redis === null) {
       bench.log(
@@ -23,106 +38,150 @@ export async function http(bench) {
       );
       return;
     }
-    for (const mode of Object.keys(MODES)) {
-      // The first one creates the schema and seeds.
-      const node = await startNode({ bench, services, mode, seed: nodes.length === 0 });
-      nodes.push(node);
-    }
-    const requests = await requestsOf(nodes[0].url);
-    const { rounds, seconds } = bench.options.quick ? { rounds: 2, seconds: 2 } : { rounds: 7, seconds: 8 };
-    const figures = new Map(nodes.map(({ mode }) => [mode, []]));
-    for (const node of nodes) await load(node, requests, 1); // warm
-    for (let round = 0; round < rounds; round++)
-      for (const node of shuffled(nodes, bench.random)) {
-        const before = await node.queries();
-        const result = await load(node, requests, seconds);
-        figures
-          .get(node.mode)
-          .push({ ...result, queries: ((await node.queries()) - before) / result.requests });
-      }
-    for (const [mode, list] of figures) {
-      const add = (path, key, unit) =>
-        bench.row(
-          'http',
-          path,
-          MODES[mode],
-          list.map((one) => one[key]),
-          unit,
-        );
-      add('demo: requests per second', 'perSecond', 'req/s');
-      add('demo: latency, p50', 'p50', 'ms');
-      add('demo: latency, p99', 'p99', 'ms');
-      add('demo: database queries per request', 'queries', 'queries');
-    }
+    const { build } = bench.context;
+    const wanted = (name) => !bench.options.quick || !THOROUGH.includes(name);
+    const started = await Promise.allSettled(
+      Object.values(DEMO)
+        .filter(wanted)
+        .map((name) => startDemo(name, { build, services })),
+    );
+    for (const { value } of started) if (value !== undefined) servers.push(value);
+    for (const { reason } of started) if (reason !== undefined) throw reason;
+    const symbols = await symbolsOf(servers[0].url);
+    const mixes = {
+      reads: requestsOf(symbols, bench.random),
+      writes: requestsOf(symbols, bench.random, WRITES),
+    };
+    const answers = await answersOf(servers[0].url, mixes.reads);
+    for (const [kind, name] of Object.entries(FLOORS))
+      if (wanted(name)) servers.push(await startFloor(kind, { build, answers }));
+    await measure({ bench, servers, load, mixes });
+    await inTheProcess(bench, servers);
+    judgeClaims(bench);
   } finally {
-    await Promise.all(nodes.map((node) => node.stop()));
+    await Promise.all([load.stop(), ...servers.map((server) => server.stop())]);
     await services.stop();
   }
 }
 
-function load(node, requests, seconds) {
-  return runProgram('../http/load', { url: node.url, seconds, connections: CONNECTIONS, requests });
-}
-
-async function requestsOf(url) {
-  const answer = await fetch(`${url}/instruments?limit=16`);
-  const { items } = await answer.json();
-  const symbols = items.map(({ symbol }) => encodeURIComponent(symbol));
-  const paths = symbols.map((symbol) => `/instruments/${symbol}`);
-  const priced = [];
-  for (const symbol of symbols) {
-    if (priced.length === 3) break;
-    if ((await fetch(`${url}/prices/${symbol}`)).ok) priced.push(`/prices/${symbol}`);
+async function measure({ bench, servers, load, mixes }) {
+  const pace = PACES[bench.options.quick ? 'quick' : 'full'];
+  const figures = new Figures();
+  const writes = ({ name }) => Object.values(DEMO).includes(name);
+  for (const server of servers) {
+    const mix = writes(server) ? mixes.writes : mixes.reads;
+    for (let [seconds, requests] = [0, 0]; seconds < pace.warm && requests < WARM; seconds += 0.5)
+      requests += (await load.run(server, mix, 0.5, CONNECTIONS)).latencies.length;
   }
-  return [...paths, ...priced, '/instruments?limit=20'].map((path) => ({ method: 'GET', path }));
+  for (let round = 0; round < pace.rounds; round++)
+    for (const server of shuffled(servers, bench.random)) {
+      await load.run(server, mixes.reads, pace.lead, CONNECTIONS);
+      figures.addLoad(server.name, 'reads', await watched(server, () => load.run(server, mixes.reads, pace.full, CONNECTIONS))); // prettier-ignore
+      figures.addAlone(server.name, mixes.reads, await load.run(server, mixes.reads, pace.alone, 1));
+      if (writes(server))
+        figures.addLoad(server.name, `${WRITES * 100} % writes`, await watched(server, () => load.run(server, mixes.writes, pace.writes, CONNECTIONS))); // prettier-ignore
+    }
+  for (const { path, contender, unit, rounds } of figures.rows())
+    bench.row(SUITE, path, contender, rounds, unit);
 }
 
-async function startNode({ bench, services, mode, seed }) {
-  const { REDIS_URL: _redis, ...own } = process.env;
-  const child = fork(new URL('../http/node.mjs', import.meta.url), [], {
-    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-    env: {
-      ...own,
-      NODE_ENV: 'production',
-      BENCH_BUILD: bench.context.build,
-      BENCH_CACHE: mode,
-      DATABASE_URL: services.postgres.url,
-      ...(mode === 'l1+l2' ? { REDIS_URL: services.redis.url } : {}),
-      CACHE_STATS_LOG_EVERY: '0',
-      CACHE_WARMING_ENABLED: 'false',
-      CACHE_ADMIN_TOKEN: 'bench-of-one-machine',
-      STRATA_DEMO_SEED: seed ? '1' : '0',
-    },
-  });
-  const timer = setTimeout(() => child.kill('SIGKILL'), READY_WITHIN_MS);
-  const ended = once(child, 'exit');
-  const heard = async (type) => {
-    const answer = (async () => {
-      for (;;) {
-        const [message] = await once(child, 'message');
-        if (message.type === type) return message;
-      }
-    })();
-    const death = ended.then(([code, signal]) => {
-      throw new Error(`the demo (${MODES[mode]}) ended with ${signal ?? code}`);
-    });
-    return Promise.race([answer, death]);
-  };
-  const { url } = await heard('ready');
-  clearTimeout(timer);
+/** What the cache's own histograms say after the run, and its hit rate. */
+async function inTheProcess(bench, servers) {
+  const metricsOf = async (name) => servers.find((server) => server.name === name).metrics();
+  const [memory, shared] = [await metricsOf(DEMO.both), await metricsOf(DEMO.l2)];
+  for (const [contender, { latencyMs }] of [
+    ['L1 hit', memory.tiers.l1],
+    ['L2 hit', shared.tiers.l2],
+  ])
+    for (const q of ['p50', 'p99'])
+      bench.row(SUITE, `in the process: latency, ${q}`, contender, [latencyMs[q]], 'ms');
+  bench.row(SUITE, 'hit rate', DEMO.both, [memory.hitRate], '%');
+  bench.row(SUITE, 'hit rate', DEMO.l2, [shared.hitRate], '%');
+}
+
+/** What the server has used meanwhile, per request. */
+async function watched(server, work) {
+  const before = await server.usage();
+  const result = await work();
+  const after = await server.usage();
+  const requests = result.latencies.length;
   return {
-    mode,
-    url,
-    async queries() {
-      child.send({ type: 'queries' });
-      return (await heard('queries')).queries;
-    },
-    async stop() {
-      if (child.exitCode !== null || child.signalCode !== null) return;
-      child.send({ type: 'stop' });
-      const insist = setTimeout(() => child.kill('SIGKILL'), 10_000);
-      await ended;
-      clearTimeout(insist);
-    },
+    ...result,
+    statements: (after.statements - before.statements) / requests,
+    cpuUs: (after.cpuUs - before.cpuUs) / requests,
   };
+}
+
+/** autocannon, see ../http/load.mjs. */
+class Load {
+  #child = new Child('the load', new URL('../http/load.mjs', import.meta.url).pathname, { env: process.env });
+
+  async run({ url }, requests, seconds, connections) {
+    const { answer, error } = await this.#child.ask(
+      { url, requests, seconds, connections },
+      () => true,
+      seconds * 1_000 + 60_000,
+    );
+    if (error !== undefined) throw new Error(error);
+    return answer;
+  }
+
+  stop() {
+    return this.#child.stop();
+  }
+}
+
+/** Figures per path and contender, one per round. */
+class Figures {
+  #rounds = new Map();
+
+  addLoad(contender, what, { seconds, latencies, statements, cpuUs }) {
+    this.#add(`${what}: requests per second`, contender, 'req/s', latencies.length / seconds);
+    this.#add(`${what}, ${CONNECTIONS} connections: latency, p50`, contender, 'ms', median(latencies));
+    this.#add(
+      `${what}, ${CONNECTIONS} connections: latency, p99`,
+      contender,
+      'ms',
+      quantile(latencies, 0.99),
+    );
+    this.#add(`${what}: processor time of the server per request`, contender, 'us', cpuUs);
+    if (Object.values(DEMO).includes(contender))
+      this.#add(`${what}: database statements per request`, contender, 'statements', statements);
+  }
+
+  /** One connection: the answers come in the order of the requests. */
+  addAlone(contender, requests, { latencies }) {
+    this.#add('reads, 1 connection: latency, p50', contender, 'ms', median(latencies));
+    this.#add('reads, 1 connection: latency, p99', contender, 'ms', quantile(latencies, 0.99));
+    for (const kind of Object.keys(READS)) {
+      const own = latencies.filter((_, at) => requests[at % requests.length].kind === kind);
+      if (own.length === 0) continue;
+      this.#add(`${kind}, 1 connection: latency, p50`, contender, 'ms', median(own));
+      this.#add(`${kind}, 1 connection: latency, p99`, contender, 'ms', quantile(own, 0.99));
+    }
+  }
+
+  rows() {
+    return this.#rounds.values();
+  }
+
+  #add(path, contender, unit, value) {
+    const key = `${path}|${contender}`;
+    if (!this.#rounds.has(key)) this.#rounds.set(key, { path, contender, unit, rounds: [] });
+    this.#rounds.get(key).rounds.push(value);
+  }
+}
+
+/** Of all instruments that have a price. */
+async function symbolsOf(url) {
+  const { items } = await (await fetch(`${url}/instruments?limit=500`)).json();
+  const symbols = [];
+  for (const { symbol } of items)
+    if ((await fetch(`${url}/prices/${encodeURIComponent(symbol)}`)).ok) symbols.push(symbol);
+  return symbols;
+}
+
+async function answersOf(url, requests) {
+  const paths = [...new Set(requests.map(({ path }) => path))];
+  return Promise.all(paths.map(async (path) => [path, await (await fetch(url + path)).json()]));
 }
