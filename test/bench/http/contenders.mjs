@@ -1,4 +1,5 @@
 /** Who answers in the suite http: the demo as it is built, and the floors. */
+import { startProxy } from '../../support/tcp-proxy.mjs';
 import { Child } from './process.mjs';
 
 export const FLOORS = {
@@ -8,15 +9,17 @@ export const FLOORS = {
 };
 export const DEMO = {
   off: 'demo, cache off',
+  far: 'demo, cache off, database 2 ms away',
   l1: 'demo, L1 only',
   both: 'demo, L1 + L2',
   l2: 'demo, L2 (an L1 of 1 entry)',
   expressOff: 'demo on Express, cache off',
   express: 'demo on Express, L1 + L2',
 };
-/** What makes each of them; `redis`: has the shared tier. */
+/** What makes each of them; `redis`: has the shared tier; `awayMs`: how long the way to the database and back takes. */
 const SETTINGS = {
   [DEMO.off]: { env: { STRATA_DEMO_CACHE: '0' } },
+  [DEMO.far]: { env: { STRATA_DEMO_CACHE: '0' }, awayMs: 2 },
   [DEMO.l1]: { env: {} },
   [DEMO.both]: { env: {}, redis: true },
   [DEMO.l2]: { env: { CACHE_L1_MAX_ENTRIES: '1' }, redis: true },
@@ -72,8 +75,8 @@ class Server {
 
 /** A node of the demo over a database of its own, so that what one writes is nobody else's. */
 export async function startDemo(name, { build, services }) {
-  const { env, redis = false } = SETTINGS[name];
-  const database = (await services.postgres.createDatabase?.()) ?? { url: services.postgres.url };
+  const { env, redis = false, awayMs = 0 } = SETTINGS[name];
+  const database = await databaseFor(services.postgres, awayMs);
   const server = start(
     name,
     `${build}/dist/apps/trading/src/main.js`,
@@ -92,6 +95,22 @@ export async function startDemo(name, { build, services }) {
     database.drop,
   );
   return server.ready();
+}
+
+async function databaseFor(postgres, awayMs) {
+  const { url: near, drop } = (await postgres.createDatabase?.()) ?? { url: postgres.url };
+  if (awayMs === 0) return { url: near, drop };
+  const url = new URL(near);
+  const proxy = await startProxy({ to: { host: url.hostname, port: Number(url.port || 5432) } });
+  proxy.delay(awayMs / 2);
+  Object.assign(url, { hostname: '127.0.0.1', port: String(proxy.port) });
+  return {
+    url: url.href,
+    async drop() {
+      await proxy.stop();
+      await drop?.();
+    },
+  };
 }
 
 /** @param answers what the demo answers, by path */

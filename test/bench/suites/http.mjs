@@ -20,12 +20,12 @@ const WRITES = 0.02;
  */
 const PACES = {
   quick: { rounds: 2, warm: 2.5, lead: 0.2, full: 0.8, writes: 0.5, alone: 0.3 },
-  full: { rounds: 5, warm: 6, lead: 0.4, full: 2.5, writes: 1.5, alone: 0.8 },
+  full: { rounds: 5, warm: 6, lead: 0.3, full: 2, writes: 1.2, alone: 0.8 },
 };
 /** Requests after which a server is warm. */
 const WARM = 10_000;
 /** Left out of a quick run. */
-const THOROUGH = [DEMO.expressOff, DEMO.express, FLOORS.express];
+const THOROUGH = [DEMO.far, DEMO.expressOff, DEMO.express, FLOORS.express];
 
 export async function http(bench) {
   const services = await startServices({ postgres: true, redis: true });
