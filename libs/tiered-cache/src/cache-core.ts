@@ -1,6 +1,7 @@
 import type { AsyncResource } from 'node:async_hooks';
 import type { Clock } from './clock.js';
 import type { Codecs } from './codec/codecs.js';
+import type { KnownStrings } from './codec/wire-header.js';
 import type { BusFollower } from './coherence/bus-follower.js';
 import type { L1Gate } from './coherence/l1-gate.js';
 import type { LogFollower } from './coherence/log-follower.js';
@@ -51,6 +52,11 @@ export interface NamespaceCore {
   readonly settings: ResolvedNamespace;
   /** The tag every entry of the namespace carries. */
   readonly tag: string;
+  /** The same, of requests without tags of their own. */
+  readonly ownTags: readonly string[];
+  readonly strings: KnownStrings;
+  /** Of the shared tier; a hit begins anew. */
+  missesInARow: number;
   /** Its entries in L1, by id. */
   readonly shelf: Shelf;
   readonly counters: Counters;

@@ -78,6 +78,11 @@ export interface NamespaceOptions {
    * one as 'load'. Then every invalidation by the application is written there, too: one INSERT each.
    */
   onRemoteLoss?: 'load' | 'serve-local' | 'second-bus';
+  /**
+   * When a load is answered. 'before' (default): once the shared tier has the value. 'behind': at once, while it is stored;
+   * this process is not asked to load again meanwhile, others may find the lease and wait for a moment.
+   */
+  fill?: 'before' | 'behind';
   /** Life of a fill lease: how long others wait for a dead loader. Default: hardTimeout and a second, or 10 s. */
   lease?: Duration;
   /** Largest encoded entry. Default 1 MiB. */

@@ -55,6 +55,7 @@ export interface ResolvedNamespace {
   refreshAhead: number | 'xfetch' | null;
   errorTtlMs: number | null;
   onRemoteLoss: 'load' | 'serve-local' | 'second-bus';
+  fillBehind: boolean;
   leaseMs: number;
   maxEntryBytes: number;
   normalizeId: ((id: string) => string) | null;
@@ -131,6 +132,7 @@ export function resolveNamespace(
   if (options.normalizeId !== undefined && typeof options.normalizeId !== 'function')
     throw new InvalidOptionsError(at('normalizeId'), options.normalizeId, 'a function');
   oneOf(at('onRemoteLoss'), options.onRemoteLoss ?? 'load', ['load', 'serve-local', 'second-bus']);
+  oneOf(at('fill'), options.fill ?? 'before', ['before', 'behind']);
   const schema = options.schema ?? '';
   text(
     at('schema'),
@@ -160,6 +162,7 @@ export function resolveNamespace(
     refreshAhead,
     errorTtlMs: optionalDuration(at('errorTtl'), options.errorTtl),
     onRemoteLoss: options.onRemoteLoss ?? 'load',
+    fillBehind: options.fill === 'behind',
     leaseMs:
       options.lease === undefined
         ? Math.min(
@@ -206,6 +209,7 @@ const KNOWN = [
   'refreshAhead',
   'errorTtl',
   'onRemoteLoss',
+  'fill',
   'lease',
   'maxEntryBytes',
   'normalizeId',

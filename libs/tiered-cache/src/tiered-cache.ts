@@ -15,6 +15,7 @@ import { PendingInvalidations } from './coherence/pending-invalidations.js';
 import { TagTable } from './coherence/tag-table.js';
 import type { RegisteredClass } from './codec/codec.js';
 import { createCodecs } from './codec/codecs.js';
+import { KnownStrings } from './codec/wire-header.js';
 import { CacheClosedError, InvalidOptionsError, UnknownNamespaceError } from './errors.js';
 import { type Exclusive, type ExclusiveOptions, runExclusively } from './exclusive.js';
 import { countSelection, readSelector, type Selection } from './inspect.js';
@@ -216,9 +217,13 @@ export class TieredCache {
         throw new InvalidOptionsError(`namespaces.${name}`, own, 'the options it was declared with before');
       return known.handle as CacheNamespace<T>;
     }
+    const tag = namespaceTag(name);
     const ns: NamespaceCore = {
       settings,
-      tag: namespaceTag(name),
+      tag,
+      ownTags: [tag],
+      strings: new KnownStrings(),
+      missesInARow: 0,
       shelf: this.core.l1.shelf(name),
       counters: this.core.recorder.namespace(name),
     };

@@ -39,6 +39,19 @@ export async function captureVector(
   return nonces.map((nonce, i) => nonce ?? answers[missing.indexOf(states[i]!)]!);
 }
 
+/** As `captureVector`, of what is known here: null where something would have to be asked, or is bypassed. */
+export function knownVector(core: CacheCore, marker: Marker, tags: readonly string[]): string[] | null {
+  const nonces: string[] = [];
+  for (const tag of tags) {
+    const state = core.tags.state(tag);
+    marker.watch(state);
+    const nonce = usableNonce(core, false, state);
+    if (nonce === null) return null;
+    nonces.push(nonce);
+  }
+  return nonces;
+}
+
 /**
  * Does every tag of a stored entry still have the nonce in its vector? What is known locally decides; the unknown is
  * asked, and a mismatch is confirmed by asking, because the local nonce may be the older one.
@@ -74,8 +87,10 @@ export function vectorKnown(
   nonces: readonly string[],
 ): boolean {
   for (let i = 0; i < tags.length; i++) {
-    const state = core.tags.state(tags[i]!);
-    marker.watch(state);
+    // Those of the request come first in both lists, mostly.
+    const watched = marker.tags[i];
+    const state = watched !== undefined && watched.tag === tags[i] ? watched : core.tags.state(tags[i]!);
+    if (state !== watched) marker.watch(state);
     const nonce = usableNonce(core, false, state);
     if (nonce === null || nonce !== nonces[i]) return false;
   }

@@ -38,7 +38,7 @@ export function admit(
   const expiresAt = now + entry.expiresInMs;
   const refreshAt = refreshTime(core, ns, now, entry);
   const { delivery, bytes } = entry;
-  const isPlain = delivery.promise !== null && !delivery.isError;
+  const isPlain = delivery.isShared && !delivery.isError;
   return core.l1.put(ns.shelf, key, {
     value: isPlain ? delivery.take() : undefined,
     bytes,

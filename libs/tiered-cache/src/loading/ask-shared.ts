@@ -17,6 +17,9 @@ export interface Lease {
 /** A value, or the lease to load with; a null lease means: load, fill nothing. */
 export type SharedAnswer = { entry: StoredEntry } | { entry: null; lease: Lease | null };
 
+/** What GET answered, where it was sent already. */
+export type FirstAnswer = { raw: Buffer | null } | { error: unknown };
+
 const POLL_MIN_MS = 2;
 /** Of what was waited already: who waits longer asks less often, and is late by a small part of the wait. */
 const POLL_PART = 0.08;
@@ -42,8 +45,7 @@ export async function askShared(
   request: ReadRequest,
   onStale: (entry: StoredEntry) => void,
   waits = true,
-  /** The answer to GET, where it was sent already. */
-  sent?: Promise<Buffer | null>,
+  first?: FirstAnswer,
 ): Promise<SharedAnswer> {
   const { ns, key, strict } = request;
   const { leaseMs } = ns.settings;
@@ -71,7 +73,8 @@ export async function askShared(
   const believed = believes(core, ns);
   if (!(believed === true || (await believed)))
     throw new RemoteUnavailableError('Nobody knows yet what the shared tier holds.');
-  const raw = await (sent ?? remote.run((tier) => tier.get(key)));
+  if (first !== undefined && 'error' in first) throw first.error;
+  const raw = first !== undefined ? first.raw : await remote.gets.send(key);
   const found = raw === null ? null : await consider(raw);
   if (found !== null) return { entry: found };
   ns.counters.l2Misses++;
@@ -83,7 +86,7 @@ export async function askShared(
   for (let rejections = 0; rejections < MAX_REJECTIONS;) {
     const marker = flight.remark();
     const [acquired, nonces] = await Promise.all([
-      remote.run((tier) => tier.acquire({ key, token, leaseMs, ...rejected })),
+      remote.acquires.send({ key, token, leaseMs, ...rejected }),
       captureVector(core, strict, marker, flight.tags),
     ]);
     switch (acquired.outcome) {

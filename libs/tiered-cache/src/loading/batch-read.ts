@@ -137,7 +137,7 @@ export class BatchRead {
               const { core } = this;
               settle(
                 wanted,
-                await store(core, request, flight.marker, value, flight.tags, lease, tracked),
+                await store(core, request, flight.marker, value, flight.tags, lease, { tracked }),
                 'miss',
               );
             }),

@@ -11,9 +11,10 @@ const NONE = Symbol('none');
  * object: a hit costs one microtask), or a fresh decode per reader (values that cannot be frozen).
  */
 export class Delivery {
+  /** Made when somebody is handed it: most values are read once. */
+  private settled: Promise<unknown> | null = null;
+
   private constructor(
-    /** Non-null: the same for all readers. */
-    readonly promise: Promise<unknown> | null,
     private readonly value: unknown,
     private readonly encoded: Encoded | null,
     private readonly codecs: Codecs | null,
@@ -23,6 +24,16 @@ export class Delivery {
     private spare: unknown = NONE,
   ) {}
 
+  /** The same value for all readers. */
+  get isShared(): boolean {
+    return this.encoded === null;
+  }
+
+  /** Non-null where `isShared`. */
+  get promise(): Promise<unknown> | null {
+    return (this.settled ??= this.encoded === null ? Promise.resolve(this.value) : null);
+  }
+
   /** From bytes, of which nobody else holds the object. In one go, however big. @throws CorruptEntryError */
   static decoded(encoded: Encoded, codecs: Codecs, safety: ValueSafety): Delivery {
     const value = codecs.decode(encoded.codec, encoded.payload);
@@ -30,7 +41,7 @@ export class Delivery {
     if (safety === 'frozen' && encoded.codec === jsonCodec.id && freezeTree(value))
       return Delivery.same(value);
     if (safety === 'frozen' && canFreeze(value)) return Delivery.same(deepFreeze(value));
-    return new Delivery(null, undefined, encoded, codecs);
+    return new Delivery(undefined, { codec: encoded.codec, payload: ownBytes(encoded.payload) }, codecs);
   }
 
   /** As `decoded`, in slices where the value is big. @throws CorruptEntryError, CacheClosedError */
@@ -45,26 +56,27 @@ export class Delivery {
     if (!codecs.isSliced(encoded.codec)) return Delivery.decoded(encoded, codecs, safety);
     return safety === 'frozen' && codecs.isPlain(encoded.payload)
       ? Delivery.inSlices(encoded, codecs, safety)
-      : new Delivery(null, undefined, encoded, codecs);
+      : new Delivery(undefined, encoded, codecs);
   }
 
   private static async inSlices(encoded: Encoded, codecs: Codecs, safety: ValueSafety): Promise<Delivery> {
     const { value, frozen } = await codecs.read(encoded.payload, safety === 'frozen');
     if (frozen || safety === 'shared' || value === null || typeof value !== 'object')
       return Delivery.same(value);
-    return new Delivery(null, undefined, encoded, codecs, false, value);
+    return new Delivery(undefined, encoded, codecs, false, value);
   }
 
   /** The very object, for everybody. */
   static same(value: unknown): Delivery {
-    return new Delivery(Promise.resolve(value), value, null, null);
+    return new Delivery(value, null, null);
   }
 
   /** A cached error of the loader: the same error object for everybody. */
   static failed(error: unknown): Delivery {
-    const promise = Promise.reject(error);
-    promise.catch(() => undefined); // Readers attach their own handlers; without readers it is no unhandled rejection.
-    return new Delivery(promise, undefined, null, null, true);
+    const failed = new Delivery(undefined, null, null, true);
+    failed.settled = Promise.reject(error);
+    failed.settled.catch(() => undefined); // Readers attach their own handlers; without readers it is no unhandled rejection.
+    return failed;
   }
 
   /** Every reader's own copy of a big value is made in slices: `take` answers a promise. */
@@ -87,4 +99,10 @@ export class Delivery {
     this.spare = NONE;
     return spare === NONE ? this.codecs!.decode(this.encoded.codec, this.encoded.payload) : spare;
   }
+}
+
+/** A view keeps alive whatever else was received with it: a hundred entries, where one command brought them. */
+function ownBytes(payload: Buffer): Buffer {
+  const { byteLength } = payload.buffer;
+  return byteLength > Math.max(Buffer.poolSize, 2 * payload.length) ? Buffer.from(payload) : payload;
 }

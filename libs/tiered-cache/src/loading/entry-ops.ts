@@ -8,7 +8,7 @@ import type { InvalidationResult, SetOptions } from '../options.js';
 import type { EntryKey } from '../remote/remote-tier.js';
 import { admit, admissionOf, promote } from './admit.js';
 import { newToken, releaseLease } from './ask-shared.js';
-import { type StoredEntry, judge } from './judge.js';
+import { judge, judgeNow, type StoredEntry } from './judge.js';
 import { checkCallOptions, lifetimeOf } from './lifetime.js';
 import { type PreparedEntry, prepareEntry, remainingLife, storedForm } from './prepare-entry.js';
 import { tagsOfRequest } from './read-request.js';
@@ -56,19 +56,28 @@ export class EntryOps {
     const asked = keys.filter((key) => !core.pending.hasKey(key));
     if (!ns.settings.l2 || core.remote === null || !core.remote.usable || asked.length === 0) return found;
     const startedAt = core.clock.monotonic();
-    const markers = asked.map((key) => core.markers.open(key, [ns.tag]));
+    const markers = asked.map((key) => core.markers.open(key, ns.ownTags));
     try {
-      if (!(await believes(core, ns))) return found;
-      const raws = await core.remote.run(async (tier) =>
-        asked.length === 1 ? [await tier.get(asked[0]!)] : tier.getMany(asked),
-      );
-      for (const [i, raw] of raws.entries()) {
+      const believed = believes(core, ns);
+      if (!(believed === true || (await believed))) return found;
+      const raws =
+        asked.length === 1
+          ? [await core.remote.gets.send(asked[0]!)]
+          : await core.remote.run((tier) => tier.getMany(asked));
+      for (let i = 0; i < raws.length; i++) {
+        const raw = raws[i]!;
         if (raw === null) continue;
-        const verdict = await judge(core, ns, strict, markers[i]!, raw);
-        if (verdict.kind !== 'hit') continue;
-        found.set(asked[i]!, verdict.entry);
-        outer?.foundEntry(markers[i]!, true);
-        promote(core, ns, asked[i]!, markers[i]!, verdict.entry);
+        const key = asked[i]!;
+        const marker = markers[i]!;
+        let entry = strict ? null : judgeNow(core, ns, marker, raw);
+        if (entry === null) {
+          const verdict = await judge(core, ns, strict, marker, raw);
+          if (verdict.kind !== 'hit') continue;
+          ({ entry } = verdict);
+        }
+        found.set(key, entry);
+        outer?.foundEntry(marker, true);
+        promote(core, ns, key, marker, entry);
       }
       core.recorder.l2Latency.record(core.clock.monotonic() - startedAt);
     } catch (error) {

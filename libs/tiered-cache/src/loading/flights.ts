@@ -7,9 +7,14 @@ import type { Delivery } from './delivery.js';
 /** Where a flight's value came from; decides what its readers are counted as. */
 export type FlightOutcome = 'l2-hit' | 'miss' | 'stale';
 
+/** Who waits for a flight; told in the callback in which it is answered. */
+export interface FlightWaiter {
+  delivered(delivery: Delivery, outcome: FlightOutcome): void;
+  failed(error: unknown): void;
+}
+
 /** One load of one key in this process, which others join. */
 export class Flight {
-  readonly promise: Promise<Delivery>;
   outcome: FlightOutcome = 'miss';
   /** Set once the readers have their answer; what goes wrong after that concerns nobody but the counters. */
   delivered = false;
@@ -22,8 +27,14 @@ export class Flight {
   tracked: TrackedLoad | null = null;
   /** Where the tag table stood at the start: which tags a value will have is unknown while `tagsOf` has not seen it. */
   private readonly tagEpoch: number;
-  private resolve!: (delivery: Delivery) => void;
-  private reject!: (error: unknown) => void;
+  /** One nearly always: a list is made for the second only. */
+  private waiter: FlightWaiter | null = null;
+  private more: FlightWaiter[] | null = null;
+  /** Of those that come when the answer is there. */
+  private delivery: Delivery | null = null;
+  private error: unknown = undefined;
+  /** Where it is to be found until it has ended; null also of one that nobody is to join. */
+  table: FlightTable | null = null;
 
   constructor(
     private readonly core: CacheCore,
@@ -38,12 +49,22 @@ export class Flight {
   ) {
     this.tagEpoch = core.tags.epoch;
     this.first = this.marker = core.markers.open(key, tags);
-    this.promise = new Promise<Delivery>((resolve, reject) => {
-      this.resolve = resolve;
-      this.reject = reject;
+  }
+
+  /** At once where the answer is there already. */
+  wait(waiter: FlightWaiter): void {
+    if (this.delivery !== null) waiter.delivered(this.delivery, this.outcome);
+    else if (this.delivered) waiter.failed(this.error);
+    else if (this.waiter === null) this.waiter = waiter;
+    else (this.more ??= []).push(waiter);
+  }
+
+  /** Waits for the answer, whatever it is. */
+  settled(): Promise<this> {
+    return new Promise((resolve) => {
+      const done = (): void => resolve(this);
+      this.wait({ delivered: done, failed: done });
     });
-    // A background flight has no readers; its failure is counted where it happens.
-    this.promise.catch(() => undefined);
   }
 
   /** No invalidation heard since it began can concern its value. */
@@ -60,6 +81,8 @@ export class Flight {
   /** The last word: the load is over, and who asks from now on begins a new one. */
   finish(delivery: Delivery, outcome: FlightOutcome): void {
     this.finished = true;
+    // First: who is told now may ask whether anything is under way.
+    this.table?.end(this);
     this.deliver(delivery, outcome);
   }
 
@@ -68,19 +91,29 @@ export class Flight {
     if (this.delivered) return;
     this.delivered = true;
     this.outcome = outcome;
-    this.resolve(delivery);
+    this.delivery = delivery;
+    const { waiter, more } = this;
+    this.waiter = this.more = null;
+    if (waiter !== null) waiter.delivered(delivery, outcome);
+    if (more !== null) for (const one of more) one.delivered(delivery, outcome);
   }
 
   fail(error: unknown): void {
     this.finished = true;
+    this.table?.end(this);
     if (this.delivered) return;
     this.delivered = true;
-    this.reject(error);
+    this.error = error;
+    const { waiter, more } = this;
+    this.waiter = this.more = null;
+    // A background flight has no readers; its failure is counted where it happens.
+    if (waiter !== null) waiter.failed(error);
+    if (more !== null) for (const one of more) one.failed(error);
   }
 
   closeMarkers(): void {
     this.core.markers.close(this.first);
-    this.core.markers.close(this.marker);
+    if (this.marker !== this.first) this.core.markers.close(this.marker);
   }
 }
 
@@ -90,7 +123,7 @@ export class Flight {
  */
 export class FlightTable {
   private readonly current = new Map<EntryKey, Flight>();
-  private readonly all = new Set<Flight>();
+  private open = 0;
 
   constructor(private readonly core: CacheCore) {}
 
@@ -106,16 +139,19 @@ export class FlightTable {
 
   start(flight: Flight): void {
     this.current.set(flight.key, flight);
-    this.all.add(flight);
+    flight.table = this;
+    this.open++;
   }
 
   end(flight: Flight): void {
+    if (flight.table === null) return;
+    flight.table = null;
+    this.open--;
     flight.closeMarkers();
-    this.all.delete(flight);
     if (this.current.get(flight.key) === flight) this.current.delete(flight.key);
   }
 
   get size(): number {
-    return this.all.size;
+    return this.open;
   }
 }

@@ -7,11 +7,17 @@ import { CorruptEntryError, RemoteUnavailableError } from '../errors.js';
 import { Delivery } from './delivery.js';
 
 /** A value of the shared tier that may be served: now, or as stale. */
-export interface StoredEntry {
-  header: EntryHeader;
-  delivery: Delivery;
-  payloadBytes: number;
-  fingerprint: Buffer;
+export class StoredEntry {
+  constructor(
+    readonly header: EntryHeader,
+    readonly delivery: Delivery,
+    readonly payloadBytes: number,
+    private readonly raw: Buffer,
+  ) {}
+
+  get fingerprint(): Buffer {
+    return fingerprint(this.raw);
+  }
 }
 
 export type Verdict =
@@ -41,7 +47,7 @@ export async function judge(
     if (now < header.staleUntil && (await vectorHolds(core, strict, marker, header.tags, header.nonces))) {
       const delivery = await Delivery.of({ codec: header.codec, payload }, core.codecs, ns.settings.values);
       if (!(await believes(core, ns)) || marker.gapped) throw unbelievable();
-      const entry = { header, delivery, payloadBytes: payload.length, fingerprint: fingerprint(raw) };
+      const entry = new StoredEntry(header, delivery, payload.length, raw);
       return { kind: now < header.expires ? 'hit' : 'stale', entry };
     }
   } catch (error) {
@@ -63,7 +69,7 @@ export function judgeNow(
 ): StoredEntry | null {
   if (marker.gapped || believes(core, ns) !== true) return null;
   try {
-    const { header, payload } = decodeEntry(raw, ns.settings.schema);
+    const { header, payload } = decodeEntry(raw, ns.settings.schema, ns.strings);
     if (
       core.codecs.isSliced(header.codec) ||
       core.clock.now() >= header.expires ||
@@ -71,7 +77,7 @@ export function judgeNow(
     )
       return null;
     const delivery = Delivery.decoded({ codec: header.codec, payload }, core.codecs, ns.settings.values);
-    return { header, delivery, payloadBytes: payload.length, fingerprint: fingerprint(raw) };
+    return new StoredEntry(header, delivery, payload.length, raw);
   } catch {
     return null; // What is wrong with it is found, and counted, when it is judged again.
   }

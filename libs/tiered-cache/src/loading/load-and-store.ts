@@ -18,7 +18,7 @@ import {
   storedForm,
 } from './prepare-entry.js';
 import { checkedTags, type ReadRequest, type Stale } from './read-request.js';
-import { runLoader } from './run-loader.js';
+import { type Loaded, runLoader } from './run-loader.js';
 import { TrackedLoad } from '../tracking/tracked-load.js';
 
 interface LateTag {
@@ -43,7 +43,7 @@ export async function loadAndStore(
   const cancelSoftTimeout = startSoftTimeout(core, flight, request, stale);
   if (request.options?.track === true) flight.tracked = new TrackedLoad(core, ns, key);
   const { tracked } = flight;
-  let loaded: { value: unknown; loadMs: number };
+  let loaded: Loaded;
   try {
     loaded = await callLoader(core, request, stale, tracked);
   } catch (error) {
@@ -52,7 +52,7 @@ export async function loadAndStore(
     const graced = stale !== null && core.clock.now() < stale.graceUntil;
     const delivery = !graced ? null : stale.intact() ? stale.delivery : await storedStill(core, request);
     if (delivery === null) {
-      storeError(core, request, marker, error);
+      loadFailed(core, request, marker, error);
       throw error;
     }
     if (core.events.watched('refresh-failed'))
@@ -62,7 +62,10 @@ export async function loadAndStore(
     cancelSoftTimeout?.();
   }
   try {
-    flight.finish(await store(core, request, marker, loaded, flight.tags, lease, tracked), 'miss');
+    flight.finish(
+      await store(core, request, marker, loaded, flight.tags, lease, { flight, tracked }),
+      'miss',
+    );
   } finally {
     tracked?.close();
   }
@@ -76,7 +79,7 @@ async function storedStill(core: CacheCore, { ns, key, strict }: ReadRequest): P
   if (!ns.settings.l2 || core.remote === null || core.pending.hasKey(key)) return null;
   const marker = core.markers.open(key, [ns.tag]);
   try {
-    const raw = await core.remote.run((tier) => tier.get(key));
+    const raw = await core.remote.gets.send(key);
     const verdict = raw === null ? null : await judge(core, ns, strict, marker, raw);
     return verdict === null || verdict.kind === 'rejected' ? null : verdict.entry.delivery;
   } catch (error) {
@@ -87,21 +90,28 @@ async function storedStill(core: CacheCore, { ns, key, strict }: ReadRequest): P
   }
 }
 
+export interface StoreOptions {
+  tracked?: TrackedLoad | null;
+  /** Who is told at once where the namespace fills behind the answer; null: nobody before it is stored. */
+  flight?: Pick<Flight, 'deliver'> | null;
+  make?: () => ReturnType<typeof makeEntry>;
+}
+
 /** Stores what may be stored and answers how to hand it out. A value that cannot be stored is handed out as it is. */
 export async function store(
   core: CacheCore,
   request: ReadRequest,
   marker: Marker,
-  loaded: { value: unknown; loadMs: number },
+  loaded: Loaded,
   tags: readonly string[],
   lease: Lease | null,
-  tracked: TrackedLoad | null = null,
+  { tracked = null, flight = null, make }: StoreOptions = {},
 ): Promise<Delivery> {
   const { ns, key } = request;
   const { value, loadMs } = loaded;
   let filled = false;
   try {
-    const made = makeEntry(core, request, value, loadMs);
+    const made = make === undefined ? makeEntry(core, request, value, loadMs) : make();
     const entry = made instanceof Promise ? await made : made;
     if (entry === null) return await unstored(core, ns, value);
     const read = tracked === null ? [] : await trackedTags(tracked, marker, lease !== null);
@@ -115,7 +125,10 @@ export async function store(
     if (!may) ns.counters.fillsRejected++;
     if (late !== null && may) {
       if (lease === null) filled = !ns.settings.l2 || keepsLocally(core, ns.settings, core.clock.monotonic());
-      else filled = await fill(core, request, lease, entry, tags, late);
+      else {
+        if (ns.settings.fillBehind) flight?.deliver(entry.delivery, 'miss');
+        filled = await fill(core, request, lease, entry, tags, late);
+      }
       if (filled) admit(core, ns, key, marker, admissionOf(entry));
     }
     if (late === null) learnTags(core, request, value);
@@ -147,7 +160,7 @@ function withoutKnown(read: LateTag[], known: readonly string[], late: readonly 
  * heard during the load may well be of the write that the load has seen, so it only keeps the value out of L1 (`admit`).
  * What is invalidated here and not answered yet, or followed by a gap, is not offered.
  */
-function mayFill(
+export function mayFill(
   { pending }: CacheCore,
   { ns, key }: ReadRequest,
   marker: Marker,
@@ -162,7 +175,7 @@ function callLoader(
   request: ReadRequest,
   stale: Stale | null,
   tracked: TrackedLoad | null,
-): Promise<{ value: unknown; loadMs: number }> {
+): Promise<Loaded> {
   const { ns, id, loader, options } = request;
   const hardTimeoutMs = pick(options?.hardTimeout, ns.settings.hardTimeoutMs);
   // At once, however big: the loader's own first steps belong to this turn (ReadThrough.whileCalling).
@@ -185,7 +198,7 @@ function startSoftTimeout(
 }
 
 /** Null: not to be stored. @throws UnserialisableValueError, EntryTooLargeError, InvalidTtlError */
-function makeEntry(
+export function makeEntry(
   core: CacheCore,
   { ns, key, options }: ReadRequest,
   value: unknown,
@@ -245,9 +258,8 @@ async function fill(
   const nonces = [...lease.nonces, ...late.map((one) => one.nonce)];
   const value = storedForm(ns, key, id, entry, allTags, nonces);
   try {
-    const accepted = await core.remote!.run((tier) =>
-      tier.fill({ key, token: lease.token, value, ttlMs: remainingLife(entry.life) }),
-    );
+    const ttlMs = remainingLife(entry.life);
+    const accepted = await core.remote!.fills.send({ key, token: lease.token, value, ttlMs });
     if (!accepted) ns.counters.fillsRejected++;
     return accepted;
   } catch {
@@ -256,7 +268,7 @@ async function fill(
 }
 
 /** `errorTtl`: the loader's error, in this process only. */
-function storeError(core: CacheCore, { ns, key }: ReadRequest, marker: Marker, error: unknown): void {
+export function loadFailed(core: CacheCore, { ns, key }: ReadRequest, marker: Marker, error: unknown): void {
   const ms = ns.settings.errorTtlMs;
   if (ms === null || ms === 0) return;
   const span = {

@@ -58,7 +58,7 @@ export function hasLateTags(options: GetOrSetOptions<never> | undefined): boolea
 
 /** The tags of an entry that are known before its load; the namespace's own comes first. @throws InvalidTagError */
 export function tagsOfRequest(ns: NamespaceCore, tags: readonly string[] | undefined): readonly string[] {
-  return tags === undefined ? [ns.tag] : [ns.tag, ...new Set(checkedTags(tags))];
+  return tags === undefined ? ns.ownTags : [ns.tag, ...new Set(checkedTags(tags))];
 }
 
 /** @throws InvalidTagError */

@@ -1,13 +1,17 @@
+import { AsyncResource } from 'node:async_hooks';
 import { believes, type CacheCore, l1Serves } from '../cache-core.js';
 import { ReentrantLoadError, RemoteUnavailableError } from '../errors.js';
 import { type L1Node, tagsUnchanged } from '../memory/node.js';
 import type { EntryKey } from '../remote/remote-tier.js';
-import { askShared, type Lease, mayAskShared, type SharedAnswer } from './ask-shared.js';
+import type { Asker } from '../resilience/coalesced.js';
+import { askShared, type FirstAnswer, type Lease, mayAskShared, type SharedAnswer } from './ask-shared.js';
 import { promote } from './admit.js';
+import type { Delivery } from './delivery.js';
 import { judgeNow, type StoredEntry } from './judge.js';
 import { checkCallOptions, pick } from './lifetime.js';
-import { Flight, type FlightOutcome, type FlightTable } from './flights.js';
+import { Flight, type FlightOutcome, type FlightTable, type FlightWaiter } from './flights.js';
 import { loadAndStore } from './load-and-store.js';
+import { asksForLeaseFirst, PlainMiss } from './plain-miss.js';
 import { hasLateTags, type ReadRequest, type Stale, staleFrom, tagsOfRequest } from './read-request.js';
 import { slideStored } from './retime.js';
 import { runLoader } from './run-loader.js';
@@ -24,26 +28,34 @@ export class ReadThrough {
   private readonly queued = new Map<EntryKey, Promise<Flight>>();
 
   constructor(
-    private readonly core: CacheCore,
+    readonly core: CacheCore,
     private readonly flights: FlightTable,
   ) {}
 
   /** Answers the value, joining a load under way where that is allowed. */
-  async read(request: ReadRequest): Promise<unknown> {
+  read(request: ReadRequest): Promise<unknown> {
+    try {
+      return this.begin(request);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  private begin(request: ReadRequest): Promise<unknown> {
     const { ns, key, id, loader } = request;
     checkCallOptions(request.options);
-    if (this.calling.has(key)) {
-      const { value } = await runLoader(this.core, { ns, id, loader, stale: undefined, hardTimeoutMs: null });
-      return value;
-    }
+    if (this.calling.size > 0 && this.calling.has(key))
+      return runLoader(this.core, { ns, id, loader, stale: undefined, hardTimeoutMs: null }).then(
+        ({ value }) => value,
+      );
     const startedAt = this.core.clock.monotonic();
     if (request.mode === 'read') {
       const flight = this.flights.joinable(key);
       if (flight !== undefined && !this.joinsSent(request)) return this.readNext(flight, request, startedAt);
       if (flight !== undefined) return this.join(flight, request, startedAt);
     }
-    const node = request.mode === 'read' ? this.staleNode(request) : undefined;
-    return this.answer(this.launch(request, node, 0), request, startedAt);
+    const node = request.mode === 'read' ? this.staleNode(request, startedAt) : undefined;
+    return this.answer(this.launch(request, node, 0, startedAt), request, startedAt);
   }
 
   /** Would this read join a load under way (or call through), rather than begin one? */
@@ -68,10 +80,10 @@ export class ReadThrough {
     const startedAt = this.core.clock.monotonic();
     this.flights.end(old);
     const flight = this.launch(request, undefined, 0);
-    flight.promise.then(
-      (delivery) => old.finish(delivery, flight.outcome),
-      (error: unknown) => old.fail(error),
-    );
+    flight.wait({
+      delivered: (delivery, outcome) => old.finish(delivery, outcome),
+      failed: (error) => old.fail(error),
+    });
     return this.answer(flight, request, startedAt);
   }
 
@@ -90,27 +102,29 @@ export class ReadThrough {
     if (this.core.closed || this.flights.joinable(request.key) !== undefined) return;
     this.core.background.runInAsyncScope(() => {
       const { ns, id } = request;
-      this.launch(request, undefined, 0).promise.catch((error: unknown) => {
-        if (this.core.events.watched('refresh-failed'))
-          this.core.events.emit('refresh-failed', { namespace: ns.settings.name, id, error });
+      this.launch(request, undefined, 0).wait({
+        delivered: () => undefined,
+        failed: (error) => {
+          if (this.core.events.watched('refresh-failed'))
+            this.core.events.emit('refresh-failed', { namespace: ns.settings.name, id, error });
+        },
       });
     });
   }
 
-  private async answer(flight: Flight, request: ReadRequest, startedAt: number): Promise<unknown> {
-    const { counters } = request.ns;
-    try {
-      const delivery = await flight.promise;
-      this.count(request, flight.outcome, startedAt);
-      if (request.outer !== null) dependOnFlight(request.outer, flight);
-      return delivery.take();
-    } catch (error) {
-      counters.misses++;
-      throw error;
-    }
+  /** Listeners are told in the reader's own async context, which a promise of its own brings along. */
+  private answer(flight: Flight, request: ReadRequest, startedAt: number): Promise<unknown> {
+    if (!this.core.events.readsWatched) return this.hear(flight, request, startedAt);
+    return flight.settled().then(() => this.hear(flight, request, startedAt));
   }
 
-  private count({ ns, id }: ReadRequest, outcome: FlightOutcome, startedAt: number): void {
+  private hear(flight: Flight, request: ReadRequest, startedAt: number): Promise<unknown> {
+    return new Promise((resolve, reject) =>
+      flight.wait(new Reader(this, flight, request, startedAt, resolve, reject)),
+    );
+  }
+
+  count({ ns, id }: ReadRequest, outcome: FlightOutcome, startedAt: number): void {
     const { counters } = ns;
     const ms = this.core.clock.monotonic() - startedAt;
     if (outcome === 'l2-hit') {
@@ -184,12 +198,7 @@ export class ReadThrough {
     const late = new Promise<null>((resolve) => {
       cancel = this.core.clock.setTimer(ms, () => resolve(null));
     });
-    const settled = flights.map((flight) =>
-      flight.promise.then(
-        () => flight,
-        () => flight,
-      ),
-    );
+    const settled = flights.map((flight) => flight.settled());
     try {
       return await Promise.race([...settled, late]);
     } finally {
@@ -198,24 +207,29 @@ export class ReadThrough {
   }
 
   /** An expired L1 node that was not invalidated and may be served stale. */
-  private staleNode({ ns, key, strict }: ReadRequest): L1Node | undefined {
-    if (strict) return undefined;
+  private staleNode({ ns, key, strict, options }: ReadRequest, now: number): L1Node | undefined {
+    const { l2, graceMs, swrMs } = ns.settings;
+    // Of no use here; a loader that wants it is handed what the shared tier has.
+    if (strict || (l2 && options === undefined && graceMs === 0 && swrMs === 0)) return undefined;
     const node = this.core.l1.peek(key);
-    const now = this.core.clock.monotonic();
     if (node === undefined || now >= node.staleUntil || !l1Serves(this.core, ns.settings, now))
       return undefined;
     return tagsUnchanged(node) ? node : undefined;
   }
 
-  private launch(request: ReadRequest, staleNode: L1Node | undefined, depth: number): Flight {
+  private launch(
+    request: ReadRequest,
+    staleNode: L1Node | undefined,
+    depth: number,
+    now = this.core.clock.monotonic(),
+  ): Flight {
     const { core } = this;
     const tags = tagsOfRequest(request.ns, request.options?.tags);
-    const late = hasLateTags(request.options);
-    const flight = new Flight(core, request.key, tags, depth, core.clock.monotonic(), late);
+    const flight = new Flight(core, request.key, tags, depth, now, hasLateTags(request.options));
     this.flights.start(flight);
     let stale: Stale | null = null;
     if (staleNode !== undefined) {
-      const toWall = core.clock.now() - core.clock.monotonic();
+      const toWall = core.clock.now() - now;
       stale = staleFrom(
         request,
         staleNode.delivery,
@@ -233,46 +247,38 @@ export class ReadThrough {
    * where it was not sent; what the answer turns out to be otherwise is handled as in any other read.
    */
   private askAtOnce(flight: Flight, request: ReadRequest): boolean {
-    const { core, flights } = this;
+    const { core } = this;
     const { ns, key, mode, strict } = request;
     if (mode !== 'read' || strict || !mayAskShared(core, ns, key, flight.tags)) return false;
     if (believes(core, ns) !== true) return false;
-    const sent = core.remote!.run((tier) => tier.get(key));
-    sent.then(
-      (raw) => {
-        const entry = raw === null ? null : judgeNow(core, ns, flight.marker, raw);
-        if (entry === null) {
-          void this.run(flight, request, null, sent);
-          return;
-        }
-        try {
-          promote(core, ns, key, flight.marker, entry);
-          flight.finish(entry.delivery, 'l2-hit');
-          slideStored(core, ns, key, entry);
-        } catch (error) {
-          flight.fail(error);
-        } finally {
-          flights.end(flight);
-        }
-      },
-      () => {
-        void this.run(flight, request, null, sent);
-      },
-    );
+    if (!asksForLeaseFirst(ns) || !PlainMiss.begin(this, flight, request))
+      core.remote!.gets.add(key, new Question(this, flight, request));
+    return true;
+  }
+
+  /** False where it takes more than what is known here to tell what this is. */
+  settle(flight: Flight, request: ReadRequest, raw: Buffer | null): boolean {
+    const { core } = this;
+    const { ns, key } = request;
+    const entry = raw === null ? null : judgeNow(core, ns, flight.marker, raw);
+    if (entry === null) return false;
+    ns.missesInARow = 0;
+    try {
+      promote(core, ns, key, flight.marker, entry);
+      flight.finish(entry.delivery, 'l2-hit');
+      slideStored(core, ns, key, entry);
+    } catch (error) {
+      flight.fail(error);
+    }
     return true;
   }
 
   /** Settles the flight; never rejects. */
-  private async run(
-    flight: Flight,
-    request: ReadRequest,
-    stale: Stale | null,
-    sent?: Promise<Buffer | null>,
-  ): Promise<void> {
+  async run(flight: Flight, request: ReadRequest, stale: Stale | null, first?: FirstAnswer): Promise<void> {
     const { core, flights } = this;
     try {
       if (mayAskShared(core, request.ns, request.key, flight.tags))
-        await this.runShared(flight, request, stale, sent);
+        await this.runShared(flight, request, stale, first);
       else await this.load(flight, request, stale, null);
     } catch (error) {
       if (flight.delivered && core.events.watched('refresh-failed'))
@@ -287,7 +293,7 @@ export class ReadThrough {
     flight: Flight,
     request: ReadRequest,
     firstStale: Stale | null,
-    sent: Promise<Buffer | null> | undefined,
+    first: FirstAnswer | undefined,
   ): Promise<void> {
     let stale = firstStale;
     const onStale = ({ delivery, header }: StoredEntry) => {
@@ -300,7 +306,7 @@ export class ReadThrough {
     };
     let answer: SharedAnswer;
     try {
-      answer = await askShared(this.core, flight, request, onStale, true, sent);
+      answer = await askShared(this.core, flight, request, onStale, true, first);
     } catch (error) {
       if (!(error instanceof RemoteUnavailableError)) throw error;
       answer = { entry: null, lease: null }; // No answer: load, fill nothing.
@@ -318,5 +324,66 @@ export class ReadThrough {
     lease: Lease | null,
   ): Promise<void> {
     await this.whileCalling([request.key], () => loadAndStore(this.core, flight, request, stale, lease));
+  }
+}
+
+/** The GET of a read that waits for nothing else. Answers come in somebody else's async context; loaders run in the reader's. */
+class Question extends AsyncResource implements Asker<Buffer | null> {
+  constructor(
+    private readonly reads: ReadThrough,
+    private readonly flight: Flight,
+    private readonly request: ReadRequest,
+  ) {
+    super('StrataRead');
+  }
+
+  answered(raw: Buffer | null): void {
+    const { reads, flight, request } = this;
+    if (raw !== null) {
+      if (!reads.settle(flight, request, raw)) this.goOn({ raw });
+      return;
+    }
+    request.ns.missesInARow++;
+    if (!mayAskShared(reads.core, request.ns, request.key, flight.tags)) return this.goOn({ raw });
+    flight.remark();
+    this.runInAsyncScope(() => {
+      if (!PlainMiss.begin(reads, flight, request)) this.goOn({ raw });
+    });
+  }
+
+  failed(error: unknown): void {
+    this.goOn({ error });
+  }
+
+  private goOn(first: FirstAnswer): void {
+    this.runInAsyncScope(() => void this.reads.run(this.flight, this.request, null, first));
+  }
+}
+
+/** One caller that waits for a flight. */
+class Reader implements FlightWaiter {
+  constructor(
+    private readonly reads: ReadThrough,
+    private readonly flight: Flight,
+    private readonly request: ReadRequest,
+    private readonly startedAt: number,
+    private readonly resolve: (value: unknown) => void,
+    private readonly reject: (error: unknown) => void,
+  ) {}
+
+  delivered(delivery: Delivery, outcome: FlightOutcome): void {
+    const { request } = this;
+    try {
+      this.reads.count(request, outcome, this.startedAt);
+      if (request.outer !== null) dependOnFlight(request.outer, this.flight);
+      this.resolve(delivery.take());
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+
+  failed(error: unknown): void {
+    this.request.ns.counters.misses++;
+    this.reject(error);
   }
 }

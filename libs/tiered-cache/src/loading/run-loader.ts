@@ -17,6 +17,11 @@ export interface LoadRequest<T> {
   tracked?: TrackedLoad | null;
 }
 
+export interface Loaded<T = unknown> {
+  value: T;
+  loadMs: number;
+}
+
 /**
  * Calls the loader once: counts it, times it, hands it an AbortSignal, and stops waiting at the hard timeout (what
  * the loader answers later is dropped). Errors of the loader pass through unchanged.

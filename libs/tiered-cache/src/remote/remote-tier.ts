@@ -22,6 +22,8 @@ export interface RemoteTier {
   get(key: EntryKey): Promise<Buffer | null>;
   /** Answers in the order asked. */
   getMany(keys: readonly EntryKey[]): Promise<(Buffer | null)[]>;
+  /** As getMany, with the error in the place of one that got no answer. */
+  getEach?(keys: readonly EntryKey[]): Promise<(Buffer | null | Error)[]>;
 
   /**
    * ACQUIRE. In this order: a live fence answers 'fenced'; a value that is not the rejected one answers
@@ -32,12 +34,16 @@ export interface RemoteTier {
   acquire(request: AcquireRequest): Promise<Acquired>;
   /** Several at once, answers in order; one refusal does not fail the others. */
   acquireMany(requests: readonly AcquireRequest[]): Promise<Acquired[]>;
+  /** As acquireMany, with the error in the place of one that got no answer. */
+  acquireEach?(requests: readonly AcquireRequest[]): Promise<(Acquired | Error)[]>;
   /** Gives a lease back, only if `token` holds it. */
   release(key: EntryKey, token: string): Promise<void>;
 
   /** FILL: stores `value` and ends the lease iff the lease equals `token` and no fence stands. */
   fill(request: FillRequest): Promise<boolean>;
   fillMany(requests: readonly FillRequest[]): Promise<boolean[]>;
+  /** As fillMany, with the error in the place of one that got no answer. */
+  fillEach?(requests: readonly FillRequest[]): Promise<(boolean | Error)[]>;
 
   /**
    * Compare-and-set without a lease, for `touch` and `expire`: replaces the value whose fingerprint (its first

@@ -8,7 +8,8 @@ import {
 } from 'cockatiel';
 import type { Clock } from '../clock.js';
 import { RemoteUnavailableError } from '../errors.js';
-import type { EntryKey, RemoteTier } from '../remote/remote-tier.js';
+import type { Acquired, AcquireRequest, EntryKey, FillRequest, RemoteTier } from '../remote/remote-tier.js';
+import { Coalesced } from './coalesced.js';
 
 export type CircuitName = 'closed' | 'open' | 'half-open';
 
@@ -36,6 +37,22 @@ export class GuardedRemote {
   /** Monotonic ms: an open circuit is not tested before. */
   private testAt = -Infinity;
   private pauseMs = FIRST_PAUSE_MS;
+  /** GET, ACQUIRE and FILL on behalf of callers: those of one turn leave together. */
+  readonly gets = new Coalesced<EntryKey, Buffer | null>(
+    this,
+    (tier, key) => tier.get(key),
+    (tier, keys) => tier.getEach?.(keys) ?? tier.getMany(keys),
+  );
+  readonly acquires = new Coalesced<AcquireRequest, Acquired>(
+    this,
+    (tier, request) => tier.acquire(request),
+    (tier, requests) => tier.acquireEach?.(requests) ?? tier.acquireMany(requests),
+  );
+  readonly fills = new Coalesced<FillRequest, boolean>(
+    this,
+    (tier, request) => tier.fill(request),
+    (tier, requests) => tier.fillEach?.(requests) ?? tier.fillMany(requests),
+  );
 
   constructor(
     readonly tier: RemoteTier,
@@ -73,14 +90,14 @@ export class GuardedRemote {
     if (this.tier.state !== 'ready') return this.probe(command);
     // A closed circuit learns from failures only, so a success need not pass through it.
     try {
-      return command(this.tier).catch(this.failed);
+      return command(this.tier).catch(this.refused);
     } catch (error) {
-      return this.failed(error);
+      return this.refused(error);
     }
   }
 
-  /** What a command answered that was sent while the circuit was closed. */
-  private readonly failed = async (error: unknown): Promise<never> => {
+  /** What a command answered that was sent while the circuit was closed. @throws RemoteUnavailableError always */
+  readonly refused = async (error: unknown): Promise<never> => {
     // Open already, or under test: this says nothing new.
     if (this.breaker.state === CircuitState.Closed)
       await this.breaker.execute(() => Promise.reject(error)).catch(() => undefined); // Thrown below.

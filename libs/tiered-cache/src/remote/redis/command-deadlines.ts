@@ -7,6 +7,14 @@ export interface Pending {
   expire(): void;
 }
 
+/** It was answered. What it would have told is let go of: the queue may hold on to it until its time is over. */
+export function settle(pending: Pending): void {
+  pending.settled = true;
+  pending.expire = NOTHING;
+}
+
+const NOTHING = (): void => undefined;
+
 /** Time as the deadlines see it; replaced in tests. */
 export interface DeadlineClock {
   now(): number;
@@ -50,6 +58,8 @@ export class CommandDeadlines {
   add(expire: () => void): Pending {
     const sentAt = this.clock.now();
     const pending = { settled: false, sentAt, deadline: sentAt + this.timeoutMs, expire };
+    // In quiet times the queue holds one, answered or not, and not all of the last timeout's.
+    this.skipSettled();
     this.queue.push(pending);
     if (this.timer === null) this.arm();
     return pending;
@@ -109,7 +119,10 @@ export class CommandDeadlines {
 
   private skipSettled(): void {
     while (this.head < this.queue.length && this.queue[this.head]!.settled) this.head++;
-    if (this.head > 1_024) {
+    if (this.head === this.queue.length) {
+      this.queue.length = 0;
+      this.head = 0;
+    } else if (this.head > 1_024) {
       this.queue.splice(0, this.head);
       this.head = 0;
     }

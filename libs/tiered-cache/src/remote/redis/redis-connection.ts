@@ -1,6 +1,6 @@
 import type { Redis, RedisOptions } from 'ioredis';
 import { RemoteUnavailableError } from '../../errors.js';
-import { CommandDeadlines } from './command-deadlines.js';
+import { CommandDeadlines, settle } from './command-deadlines.js';
 import { backoff, protocolSettings, type ResolvedRedisOptions } from './redis-options.js';
 import { isTimeout, timedOut, unavailable, withoutCommand } from './redis-errors.js';
 import { registerScripts } from './redis-scripts.js';
@@ -53,10 +53,13 @@ export class RedisConnection {
     client.on('error', (error: unknown) => {
       this.lastError = withoutCommand(error).message;
     });
-    client.on('ready', () => this.becameReady());
-    client.on('close', () => this.lost());
+    client.on('ready', () => this.becameReady(client));
+    client.on('close', () => {
+      client.options.commandTimeout = protocol.commandTimeout;
+      this.lost();
+    });
     client.on('end', () => this.connectLater());
-    if (client.status === 'ready') this.becameReady();
+    if (client.status === 'ready') this.becameReady(client);
     else if (client.status === 'wait' || client.status === 'end') this.connect(client);
   }
 
@@ -72,7 +75,22 @@ export class RedisConnection {
   run<T>(send: (client: Redis) => Promise<T>): Promise<T> {
     const { client } = this;
     if (client?.status !== 'ready') return Promise.reject(this.notReady());
-    return this.timed(() => send(client)).then(this.answered, this.failed);
+    return new Promise<T>((resolve, reject) => {
+      const pending = this.deadlines.add(() => reject(this.failure(timedOut())));
+      const failed = (error: unknown): void => {
+        settle(pending);
+        reject(this.failure(error));
+      };
+      try {
+        send(client).then((answer) => {
+          settle(pending);
+          this.silentSince = undefined;
+          resolve(answer);
+        }, failed);
+      } catch (error) {
+        failed(error);
+      }
+    });
   }
 
   /** Sends several in one write: each one's answer, or the RemoteUnavailableError in its place. */
@@ -86,7 +104,7 @@ export class RedisConnection {
       if (!isTimeout(error)) throw error;
       return Array.from({ length: count }, (): [Error, unknown] => [error as Error, undefined]);
     });
-    if (results.some(([error]) => !error)) this.answered(undefined);
+    if (results.some(([error]) => !error)) this.silentSince = undefined;
     else this.noteFailure(results[0]?.[0]);
     return results.map(([error, answer]) => (error ? unavailable(error, this.endpoint) : answer));
   }
@@ -114,25 +132,20 @@ export class RedisConnection {
   private timed<T>(send: () => Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const pending = this.deadlines.add(() => reject(timedOut()));
-      const settle = <A>(then: (answer: A) => void) => {
+      const settled = <A>(then: (answer: A) => void) => {
         return (answer: A) => {
-          pending.settled = true;
+          settle(pending);
           then(answer);
         };
       };
-      send().then(settle(resolve), settle(reject));
+      send().then(settled(resolve), settled(reject));
     });
   }
 
-  private readonly answered = <T>(answer: T): T => {
-    this.silentSince = undefined;
-    return answer;
-  };
-
-  private readonly failed = (error: unknown): never => {
+  private failure(error: unknown): RemoteUnavailableError {
     this.noteFailure(error);
-    throw unavailable(error, this.endpoint);
-  };
+    return unavailable(error, this.endpoint);
+  }
 
   /**
    * A connection whose other end has vanished (power cut, dropped packets) looks alive until TCP gives up, a quarter of
@@ -153,7 +166,9 @@ export class RedisConnection {
     client.connect().catch(() => undefined);
   }
 
-  private becameReady(): void {
+  private becameReady(client: Redis): void {
+    // The client would set a timer for every command; ours have deadlines. Its own, of the handshake, keep it (`close`).
+    client.options.commandTimeout = undefined;
     this.lastError = undefined;
     this.silentSince = undefined;
     if (!this.closed) this.events.ready();

@@ -43,7 +43,6 @@ import {
 import { type RedisTierOptions, type ResolvedRedisOptions, resolveRedisOptions } from './redis-options.js';
 import { runScript, type ScriptCall, type ScriptName } from './redis-scripts.js';
 import { BLOCK_MS, RedisWaker } from './redis-waker.js';
-import { TickBatch } from './tick-batch.js';
 
 /**
  * The shared tier on Redis: one server, one found by Sentinel, or a cluster. Nothing is loaded or opened before `start()`,
@@ -66,18 +65,6 @@ class RedisTier implements RemoteTier {
   private readonly commands: RedisConnection;
   private readonly reader: RedisConnection;
   private readonly waker: RedisWaker;
-  private readonly gets = new TickBatch<EntryKey, Buffer | null>(
-    (key) => this.getOne(key),
-    (keys) => this.getMany(keys),
-  );
-  private readonly acquires = new TickBatch<AcquireRequest, Acquired>(
-    (request) => this.acquireOne(request),
-    (requests) => this.acquireAll(requests),
-  );
-  private readonly fills = new TickBatch<FillRequest, boolean>(
-    (request) => this.fillOne(request),
-    (requests) => this.fillAll(requests),
-  );
 
   constructor(private readonly options: ResolvedRedisOptions) {
     this.keys = new RedisKeys(options.prefix);
@@ -128,25 +115,26 @@ class RedisTier implements RemoteTier {
   }
 
   get(key: EntryKey): Promise<Buffer | null> {
-    return this.gets.add(key);
+    return this.commands.run((client) => client.getBuffer(this.keys.entry(key, 'v')));
   }
 
-  async getMany(keys: readonly EntryKey[]): Promise<(Buffer | null)[]> {
-    const values: (Buffer | null)[] = [];
-    for (const part of chunks(keys, CHUNK)) {
-      const names = part.map((key) => this.keys.entry(key, 'v'));
-      for (const value of await this.commands.run((client) => client.mgetBuffer(names))) values.push(value);
-    }
-    return values;
+  getMany(keys: readonly EntryKey[]): Promise<(Buffer | null)[]> {
+    if (keys.length <= CHUNK) return keys.length === 0 ? Promise.resolve([]) : this.mget(keys);
+    return Promise.all(Array.from(chunks(keys, CHUNK), (part) => this.mget(part))).then((all) => all.flat());
+  }
+
+  private mget(keys: readonly EntryKey[]): Promise<(Buffer | null)[]> {
+    const names = keys.map((key) => this.keys.entry(key, 'v'));
+    return this.commands.run((client) => client.mgetBuffer(names));
   }
 
   acquire(request: AcquireRequest): Promise<Acquired> {
-    return this.acquires.add(request);
+    return this.script('strataAcquire', acquireCall(this.keys, request)).then(acquired);
   }
 
   /** Rejects only when not a single one was answered. */
   async acquireMany(requests: readonly AcquireRequest[]): Promise<Acquired[]> {
-    const answers = await this.acquireAll(requests);
+    const answers = await this.acquireEach(requests);
     const failure = answers.find((answer) => answer instanceof Error);
     if (failure && answers.every((answer) => answer instanceof Error)) throw failure;
     return answers.map((answer) => (answer instanceof Error ? { outcome: 'unknown' } : answer));
@@ -157,12 +145,12 @@ class RedisTier implements RemoteTier {
   }
 
   fill(request: FillRequest): Promise<boolean> {
-    return this.fills.add(request);
+    return this.script('strataFill', fillCall(this.keys, request)).then((answer) => answer === 1);
   }
 
   /** Rejects when one of them was not answered. */
   async fillMany(requests: readonly FillRequest[]): Promise<boolean[]> {
-    return (await this.fillAll(requests)).map((answer) => {
+    return (await this.fillEach(requests)).map((answer) => {
       if (answer instanceof Error) throw answer;
       return answer;
     });
@@ -316,27 +304,14 @@ class RedisTier implements RemoteTier {
     }
   }
 
-  /** The common case: one plain GET. */
-  private getOne(key: EntryKey): Promise<Buffer | null> {
-    return this.commands.run((client) => client.getBuffer(this.keys.entry(key, 'v')));
-  }
-
-  private async acquireOne(request: AcquireRequest): Promise<Acquired> {
-    return acquired(await this.script('strataAcquire', acquireCall(this.keys, request)));
-  }
-
-  private async acquireAll(requests: readonly AcquireRequest[]): Promise<(Acquired | Error)[]> {
+  async acquireEach(requests: readonly AcquireRequest[]): Promise<(Acquired | Error)[]> {
     const calls = requests.map((request) => acquireCall(this.keys, request));
     return (await this.inOne('strataAcquireMany', calls)).map((answer) =>
       answer instanceof Error ? answer : acquired(answer),
     );
   }
 
-  private async fillOne(request: FillRequest): Promise<boolean> {
-    return (await this.script('strataFill', fillCall(this.keys, request))) === 1;
-  }
-
-  private async fillAll(requests: readonly FillRequest[]): Promise<(boolean | Error)[]> {
+  async fillEach(requests: readonly FillRequest[]): Promise<(boolean | Error)[]> {
     const calls = requests.map((request) => fillCall(this.keys, request));
     return (await this.inOne('strataFillMany', calls)).map((answer) =>
       answer instanceof Error ? answer : answer === 1,

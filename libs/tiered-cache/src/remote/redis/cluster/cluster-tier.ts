@@ -21,7 +21,6 @@ import { withoutCommand } from '../redis-errors.js';
 import { RedisKeys } from '../redis-keys.js';
 import { encodeNames } from '../redis-log.js';
 import type { RedisTierOptions } from '../redis-options.js';
-import { TickBatch } from '../tick-batch.js';
 import { ClusterCommands, plain, script, type SlotCommand } from './cluster-commands.js';
 import { summedInfo } from './cluster-info.js';
 import { ClusterLogReader } from './cluster-log.js';
@@ -61,19 +60,6 @@ class ClusterTier implements RemoteTier {
   private readonly commands: ClusterCommands;
   private readonly log: ClusterLogReader;
   private readonly waker: ClusterWaker;
-  private readonly gets = new TickBatch<EntryKey, Buffer | null>(
-    async (key) => (await this.commands.run(this.getCommand(key))) as Buffer | null,
-    async (keys) =>
-      (await this.commands.runAll(keys.map((key) => this.getCommand(key)))) as (Buffer | null)[],
-  );
-  private readonly acquires = new TickBatch<AcquireRequest, Acquired>(
-    async (request) => acquired(await this.commands.run(this.acquireCommand(request))),
-    (requests) => this.acquireAll(requests),
-  );
-  private readonly fills = new TickBatch<FillRequest, boolean>(
-    async (request) => (await this.commands.run(this.fillCommand(request))) === 1,
-    (requests) => this.fillAll(requests),
-  );
 
   constructor(private readonly options: ResolvedClusterOptions) {
     const { common, map, logShards } = options;
@@ -128,22 +114,26 @@ class ClusterTier implements RemoteTier {
     };
   }
 
-  get(key: EntryKey): Promise<Buffer | null> {
-    return this.gets.add(key);
+  async get(key: EntryKey): Promise<Buffer | null> {
+    return (await this.commands.run(this.getCommand(key))) as Buffer | null;
   }
 
   async getMany(keys: readonly EntryKey[]): Promise<(Buffer | null)[]> {
-    const answers = await this.commands.runAll(keys.map((key) => this.getCommand(key)));
-    return answered(answers) as (Buffer | null)[];
+    return answered(await this.getEach(keys)) as (Buffer | null)[];
+  }
+
+  /** Pipelined to each master. */
+  async getEach(keys: readonly EntryKey[]): Promise<(Buffer | null | Error)[]> {
+    return (await this.commands.runAll(keys.map((key) => this.getCommand(key)))) as (Buffer | null | Error)[];
   }
 
   acquire(request: AcquireRequest): Promise<Acquired> {
-    return this.acquires.add(request);
+    return this.commands.run(this.acquireCommand(request)).then(acquired);
   }
 
   /** Rejects only when not a single one was answered. */
   async acquireMany(requests: readonly AcquireRequest[]): Promise<Acquired[]> {
-    const answers = await this.acquireAll(requests);
+    const answers = await this.acquireEach(requests);
     const failure = answers.find((answer) => answer instanceof Error);
     if (failure && answers.every((answer) => answer instanceof Error)) throw failure;
     return answers.map((answer) => (answer instanceof Error ? { outcome: 'unknown' } : answer));
@@ -154,12 +144,12 @@ class ClusterTier implements RemoteTier {
   }
 
   fill(request: FillRequest): Promise<boolean> {
-    return this.fills.add(request);
+    return this.commands.run(this.fillCommand(request)).then((answer) => answer === 1);
   }
 
   /** Rejects when one of them was not answered. */
   async fillMany(requests: readonly FillRequest[]): Promise<boolean[]> {
-    return answered(await this.fillAll(requests)) as boolean[];
+    return answered(await this.fillEach(requests)) as boolean[];
   }
 
   async replace(
@@ -268,12 +258,12 @@ class ClusterTier implements RemoteTier {
     return script('strataFill', fillCall(this.keys, request));
   }
 
-  private async acquireAll(requests: readonly AcquireRequest[]): Promise<(Acquired | Error)[]> {
+  async acquireEach(requests: readonly AcquireRequest[]): Promise<(Acquired | Error)[]> {
     const answers = await this.commands.runAll(requests.map((request) => this.acquireCommand(request)));
     return answers.map((answer) => (answer instanceof Error ? answer : acquired(answer)));
   }
 
-  private async fillAll(requests: readonly FillRequest[]): Promise<(boolean | Error)[]> {
+  async fillEach(requests: readonly FillRequest[]): Promise<(boolean | Error)[]> {
     const answers = await this.commands.runAll(requests.map((request) => this.fillCommand(request)));
     return answers.map((answer) => (answer instanceof Error ? answer : answer === 1));
   }
