@@ -17,9 +17,11 @@ export class CacheService extends TieredCache implements OnModuleInit, OnApplica
     this.log = new CacheLog(this, options);
   }
 
-  onModuleInit(): void {
+  /** @throws MissingPackageError: a codec's package is not installed, which should be known before the first request. */
+  onModuleInit(): Promise<void> {
     this.log.start();
     this.start();
+    return this.loadCodecs();
   }
 
   /** Decorated methods are as they were written from here on; then as the engine's `close`. */

@@ -14,6 +14,7 @@ export type StrataErrorCode =
   | 'STRATA_LOADER_TIMEOUT'
   | 'STRATA_REENTRANT_LOAD'
   | 'STRATA_UNTRACKED_READ'
+  | 'STRATA_MISSING_PACKAGE'
   | 'STRATA_CLOSED'
   | 'STRATA_REMOTE_UNAVAILABLE'
   | 'STRATA_REMOTE_PROTOCOL'
@@ -83,6 +84,18 @@ export class EntryTooLargeError extends StrataError {
       bytes,
       limit,
     });
+  }
+}
+
+/** An option needs an optional package that is not installed. */
+export class MissingPackageError extends StrataError {
+  constructor(name: string, option: string, options?: ErrorOptions) {
+    super(
+      'STRATA_MISSING_PACKAGE',
+      `Package "${name}" cannot be loaded, which ${option} needs: npm install ${name}.`,
+      { package: name, option },
+      options,
+    );
   }
 }
 

@@ -9,6 +9,8 @@ export type { Fence, FenceOptions } from './coherence/fence.js';
 export type { BusCursor, BusPage, BusRecord, SecondBus } from './coherence/second-bus.js';
 export { type Clock, systemClock } from './clock.js';
 export type { Codec, RegisteredClass } from './codec/codec.js';
+export type { CodecName } from './codec/codecs.js';
+export { type CompressionAlgorithm, compressionAlgorithms } from './codec/compression.js';
 export { type Duration, durationMs, MAX_TTL_MS, type Ttl, ttlMs } from './duration.js';
 export {
   CacheClosedError,
@@ -19,6 +21,7 @@ export {
   InvalidTagError,
   InvalidTtlError,
   LoaderTimeoutError,
+  MissingPackageError,
   ReentrantLoadError,
   RemoteUnavailableError,
   StrataError,
@@ -31,6 +34,7 @@ export type { Exclusive, ExclusiveOptions } from './exclusive.js';
 export { joinSelectors } from './join-selectors.js';
 export { hashParts } from './keys/hash-parts.js';
 export type {
+  CompressionOptions,
   Consistency,
   GetOptions,
   GetOrSetOptions,

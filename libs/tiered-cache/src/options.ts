@@ -1,5 +1,7 @@
 import type { Clock } from './clock.js';
 import type { RegisteredClass } from './codec/codec.js';
+import type { CodecName } from './codec/codecs.js';
+import type { CompressionAlgorithm } from './codec/compression.js';
 import type { Duration, Ttl } from './duration.js';
 import type { RemoteTier } from './remote/remote-tier.js';
 
@@ -85,12 +87,28 @@ export interface NamespaceOptions {
   fill?: 'before' | 'behind';
   /** Life of a fill lease: how long others wait for a dead loader. Default: hardTimeout and a second, or 10 s. */
   lease?: Duration;
-  /** Largest encoded entry. Default 1 MiB. */
+  /** Largest encoded entry, before compression. Default 1 MiB. */
   maxEntryBytes?: number;
+  /**
+   * How values are written, where that gives them back exactly (docs/codecs.md): 'json' (default), or 'msgpack', which is
+   * shorter and decoded faster, and needs the package msgpackr. Entries of either are read.
+   */
+  codec?: CodecName;
+  /**
+   * Compression in the shared tier: an algorithm, or one with the least bytes that are worth it (default 4,096). Default: false.
+   * 'zstd' where the running Node has it.
+   */
+  compression?: CompressionAlgorithm | CompressionOptions | false;
   /** Makes equal what means the same: `(id) => id.toUpperCase()` makes btc, Btc and BTC one entry. */
   normalizeId?: (id: string) => string;
   /** Change it when the shape of the values changes: entries of another schema are misses. Default ''. */
   schema?: string;
+}
+
+export interface CompressionOptions {
+  algorithm: CompressionAlgorithm;
+  /** Encoded values of fewer bytes are stored as they are. Default 4,096. */
+  threshold?: number;
 }
 
 /** What the loader is handed. */

@@ -1,5 +1,7 @@
 import { type Clock, systemClock } from './clock.js';
 import type { RegisteredClass } from './codec/codec.js';
+import type { CodecName } from './codec/codecs.js';
+import { type CompressionAlgorithm, compressionAlgorithms } from './codec/compression.js';
 import { durationMs, MAX_TTL_MS, type Ttl, ttlMs } from './duration.js';
 import { InvalidOptionsError, InvalidTtlError } from './errors.js';
 import type { Consistency, NamespaceOptions, TieredCacheOptions, ValueSafety } from './options.js';
@@ -18,6 +20,8 @@ export const DEFAULTS = {
   negativeTtlMs: 60_000,
   leaseMs: 10_000,
   maxEntryBytes: 1024 * 1024,
+  codec: 'json',
+  compressionThreshold: 4_096,
 } as const;
 
 /** A loader that just makes its hard timeout still has time to store. */
@@ -58,6 +62,9 @@ export interface ResolvedNamespace {
   fillBehind: boolean;
   leaseMs: number;
   maxEntryBytes: number;
+  codec: CodecName;
+  compression: CompressionAlgorithm | null;
+  compressionThreshold: number;
   normalizeId: ((id: string) => string) | null;
   schema: string;
 }
@@ -132,6 +139,9 @@ export function resolveNamespace(
   if (options.normalizeId !== undefined && typeof options.normalizeId !== 'function')
     throw new InvalidOptionsError(at('normalizeId'), options.normalizeId, 'a function');
   oneOf(at('onRemoteLoss'), options.onRemoteLoss ?? 'load', ['load', 'serve-local', 'second-bus']);
+  const { codec = DEFAULTS.codec } = options;
+  oneOf(at('codec'), codec, ['json', 'msgpack']);
+  const compression = compressionOf(at('compression'), options.compression);
   oneOf(at('fill'), options.fill ?? 'before', ['before', 'behind']);
   const schema = options.schema ?? '';
   text(
@@ -176,6 +186,9 @@ export function resolveNamespace(
       64,
       512 * 1024 * 1024,
     ),
+    codec,
+    compression: compression.algorithm,
+    compressionThreshold: compression.threshold,
     normalizeId: options.normalizeId ?? null,
     schema,
   };
@@ -212,6 +225,8 @@ const KNOWN = [
   'fill',
   'lease',
   'maxEntryBytes',
+  'codec',
+  'compression',
   'normalizeId',
   'schema',
 ] satisfies (keyof NamespaceOptions)[];
@@ -220,6 +235,28 @@ const KNOWN = [
 function onlyKnown(path: string, options: object, known: readonly string[]): void {
   for (const [key, value] of Object.entries(options))
     if (!known.includes(key)) throw new InvalidOptionsError(path + key, value, `one of ${known.join(', ')}`);
+}
+
+function compressionOf(
+  option: string,
+  value: NamespaceOptions['compression'],
+): { algorithm: CompressionAlgorithm | null; threshold: number } {
+  const threshold = DEFAULTS.compressionThreshold;
+  if (value === undefined || value === false) return { algorithm: null, threshold };
+  const here = compressionAlgorithms();
+  if (typeof value === 'object' && value !== null) {
+    onlyKnown(`${option}.`, value, ['algorithm', 'threshold']);
+    oneOf(`${option}.algorithm`, value.algorithm, here);
+    const least = integer(`${option}.threshold`, value.threshold ?? threshold, 0, 512 * 1024 * 1024);
+    return { algorithm: value.algorithm, threshold: least };
+  }
+  if (!here.includes(value))
+    throw new InvalidOptionsError(
+      option,
+      value,
+      `false, ${here.map((one) => `'${one}'`).join(', ')}, or { algorithm, threshold }`,
+    );
+  return { algorithm: value, threshold };
 }
 
 function requiredTtl(option: string, value: Ttl | undefined): number {

@@ -169,6 +169,11 @@ export class TieredCache {
     return this;
   }
 
+  /** Loads the packages that the namespaces' codecs need. @throws MissingPackageError */
+  async loadCodecs(): Promise<void> {
+    for (const { ns } of this.byName.values()) await this.core.codecs.load(ns.settings.codec);
+  }
+
   /**
    * Stops taking work, waits (5 s at most) for loads and writes under way, aborts what is left of them, closes the
    * connections. Idempotent: every call ends when that is done.
@@ -227,6 +232,8 @@ export class TieredCache {
       shelf: this.core.l1.shelf(name),
       counters: this.core.recorder.namespace(name),
     };
+    // What becomes of it is told by `loadCodecs`, and to those who use the namespace.
+    this.core.codecs.load(settings.codec).catch(() => undefined);
     const handle = new CacheNamespace<T>(this.core, ns, this.paths);
     this.byName.set(name, { handle, ns });
     if (settings.onRemoteLoss === 'second-bus') this.core.followsBus.add(name);

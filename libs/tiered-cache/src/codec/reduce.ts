@@ -73,12 +73,10 @@ export function reduceValue(
 /** Of what lists its members at once; asked past whatever the value itself may say. */
 function sizeOf(value: object): number {
   if (Array.isArray(value)) return value.length;
-  if (types.isMap(value)) return Reflect.get(Map.prototype, 'size', value) as number;
-  if (types.isSet(value)) return Reflect.get(Set.prototype, 'size', value) as number;
+  if (types.isMap(value)) return Reflect.get(Map.prototype, 'size', value);
+  if (types.isSet(value)) return Reflect.get(Set.prototype, 'size', value);
   if (types.isTypedArray(value)) return (Reflect.get(TYPED_ARRAY, 'byteLength', value) as number) / 8;
-  return types.isArrayBuffer(value)
-    ? (Reflect.get(ArrayBuffer.prototype, 'byteLength', value) as number) / 8
-    : 0;
+  return types.isArrayBuffer(value) ? Reflect.get(ArrayBuffer.prototype, 'byteLength', value) / 8 : 0;
 }
 
 const TYPED_ARRAY = Object.getPrototypeOf(Uint8Array.prototype) as object;

@@ -1,6 +1,5 @@
 import type { Codecs, Encoded } from '../codec/codecs.js';
 import { canFreeze, deepFreeze, freezeTree } from '../codec/freeze.js';
-import { jsonCodec } from '../codec/json-codec.js';
 import type { ValueSafety } from '../options.js';
 
 /** There is none. */
@@ -38,8 +37,7 @@ export class Delivery {
   static decoded(encoded: Encoded, codecs: Codecs, safety: ValueSafety): Delivery {
     const value = codecs.decode(encoded.codec, encoded.payload);
     if (safety === 'shared' || value === null || typeof value !== 'object') return Delivery.same(value);
-    if (safety === 'frozen' && encoded.codec === jsonCodec.id && freezeTree(value))
-      return Delivery.same(value);
+    if (safety === 'frozen' && codecs.isPlain(encoded) && freezeTree(value)) return Delivery.same(value);
     if (safety === 'frozen' && canFreeze(value)) return Delivery.same(deepFreeze(value));
     return new Delivery(undefined, { codec: encoded.codec, payload: ownBytes(encoded.payload) }, codecs);
   }
@@ -54,7 +52,7 @@ export class Delivery {
   /** As `of`, from bytes that were written just now: what each reader decodes anyway is not decoded before. */
   static written(encoded: Encoded, codecs: Codecs, safety: ValueSafety): Delivery | Promise<Delivery> {
     if (!codecs.isSliced(encoded.codec)) return Delivery.decoded(encoded, codecs, safety);
-    return safety === 'frozen' && codecs.isPlain(encoded.payload)
+    return safety === 'frozen' && codecs.isPlain(encoded)
       ? Delivery.inSlices(encoded, codecs, safety)
       : new Delivery(undefined, encoded, codecs);
   }

@@ -2,6 +2,7 @@ import { believes, type CacheCore, type NamespaceCore } from '../cache-core.js';
 import type { Marker } from '../coherence/markers.js';
 import { vectorHolds, vectorKnown } from '../coherence/vectors.js';
 import type { EntryHeader } from '../codec/codec.js';
+import type { Encoded } from '../codec/codecs.js';
 import { decodeEntry, fingerprint } from '../codec/wire-header.js';
 import { CorruptEntryError, RemoteUnavailableError } from '../errors.js';
 import { Delivery } from './delivery.js';
@@ -45,9 +46,13 @@ export async function judge(
     if (!(await believes(core, ns))) throw unbelievable();
     const now = core.clock.now();
     if (now < header.staleUntil && (await vectorHolds(core, strict, marker, header.tags, header.nonces))) {
-      const delivery = await Delivery.of({ codec: header.codec, payload }, core.codecs, ns.settings.values);
+      // Promises for what is compressed or big only.
+      const unpacked = core.codecs.unpack({ codec: header.codec, payload }, ns.settings);
+      const encoded = unpacked instanceof Promise ? await unpacked : unpacked;
+      const made = Delivery.of(encoded, core.codecs, ns.settings.values);
+      const delivery = made instanceof Promise ? await made : made;
       if (!(await believes(core, ns)) || marker.gapped) throw unbelievable();
-      const entry = new StoredEntry(header, delivery, payload.length, raw);
+      const entry = new StoredEntry(header, delivery, encoded.payload.length, raw);
       return { kind: now < header.expires ? 'hit' : 'stale', entry };
     }
   } catch (error) {
@@ -59,7 +64,7 @@ export async function judge(
 
 /**
  * As `judge`, of the common case, in which all that has to be known is known: a live entry of the data set that is
- * followed, under nonces known here, and not so big that it is read in slices. Null: to be judged as any other.
+ * followed, under nonces known here, and nothing that takes longer than a moment to read. Null: to be judged as any other.
  */
 export function judgeNow(
   core: CacheCore,
@@ -70,14 +75,12 @@ export function judgeNow(
   if (marker.gapped || believes(core, ns) !== true) return null;
   try {
     const { header, payload } = decodeEntry(raw, ns.settings.schema, ns.strings);
-    if (
-      core.codecs.isSliced(header.codec) ||
-      core.clock.now() >= header.expires ||
-      !vectorKnown(core, marker, header.tags, header.nonces)
-    )
-      return null;
-    const delivery = Delivery.decoded({ codec: header.codec, payload }, core.codecs, ns.settings.values);
-    return new StoredEntry(header, delivery, payload.length, raw);
+    const stored = { codec: header.codec, payload };
+    if (core.codecs.isSlow(stored) || core.clock.now() >= header.expires) return null;
+    if (!vectorKnown(core, marker, header.tags, header.nonces)) return null;
+    const encoded = core.codecs.unpack(stored, ns.settings) as Encoded;
+    const delivery = Delivery.decoded(encoded, core.codecs, ns.settings.values);
+    return new StoredEntry(header, delivery, encoded.payload.length, raw);
   } catch {
     return null; // What is wrong with it is found, and counted, when it is judged again.
   }

@@ -1,8 +1,13 @@
 import type { CacheCore, NamespaceCore } from '../cache-core.js';
 import { encodeEntry } from '../codec/wire-header.js';
-import type { Encoded } from '../codec/codecs.js';
+import type { Encoded, StorageSettings } from '../codec/codecs.js';
 import { estimateBytes } from '../codec/estimate-size.js';
-import { EntryTooLargeError, UnserialisableValueError, UntrackedReadError } from '../errors.js';
+import {
+  EntryTooLargeError,
+  MissingPackageError,
+  UnserialisableValueError,
+  UntrackedReadError,
+} from '../errors.js';
 import { parseEntryKey } from '../keys/entry-key.js';
 import type { EntryKey } from '../remote/remote-tier.js';
 import { Delivery } from './delivery.js';
@@ -11,6 +16,7 @@ import type { Lifetime } from './lifetime.js';
 /** A value made ready for the tiers. */
 export interface PreparedEntry {
   delivery: Delivery;
+  /** For the shared tier, compressed where that is wanted; null without one. */
   encoded: Encoded | null;
   bytes: number;
   life: Lifetime;
@@ -41,13 +47,18 @@ export function prepareEntry(
     const payloadBytes = made?.payload.length ?? estimateBytes(value);
     if (payloadBytes > settings.maxEntryBytes)
       throw new EntryTooLargeError(payloadBytes, settings.maxEntryBytes);
-    const entry = (delivery: Delivery): PreparedEntry => {
+    const entry = (delivery: Delivery, stored: Encoded | null): PreparedEntry => {
       const bytes = nodeBytes(key, payloadBytes);
-      return { delivery, encoded: made, bytes, life, created: core.clock.now(), loadMs };
+      return { delivery, encoded: stored, bytes, life, created: core.clock.now(), loadMs };
     };
-    if (byReference || made === null) return entry(Delivery.same(value));
-    const delivery = Delivery.written(made, core.codecs, settings.values);
-    return delivery instanceof Promise ? delivery.then(entry) : entry(delivery);
+    if (made === null) return entry(Delivery.same(value), null);
+    const stored = settings.l2 ? core.codecs.pack(made, settings) : null;
+    const delivery = byReference
+      ? Delivery.same(value)
+      : Delivery.written(made, core.codecs, settings.values);
+    if (delivery instanceof Promise || stored instanceof Promise)
+      return Promise.all([delivery, stored]).then((both) => entry(...both));
+    return entry(delivery, stored);
   };
   return encoded instanceof Promise ? encoded.then(finish) : finish(encoded);
 }
@@ -72,7 +83,12 @@ export async function unstored(
 }
 
 /** What is too large to be stored is still handed out as a copy. */
-const UNLIMITED = { maxEntryBytes: Infinity };
+const UNLIMITED: StorageSettings = {
+  maxEntryBytes: Infinity,
+  codec: 'json',
+  compression: null,
+  compressionThreshold: Infinity,
+};
 
 /** The stored form for the shared tier. `nonces` pair with `tags`. */
 export function storedForm(
@@ -113,6 +129,7 @@ export function isNotStorable(error: unknown): boolean {
   return (
     error instanceof UnserialisableValueError ||
     error instanceof EntryTooLargeError ||
+    error instanceof MissingPackageError ||
     error instanceof UntrackedReadError
   );
 }

@@ -40,8 +40,8 @@ export class Budget {
 interface Waiting {
   job: SlicedJob<unknown>;
   closed: () => boolean;
-  resolve(value: unknown): void;
-  reject(error: unknown): void;
+  resolve: (value: unknown) => void;
+  reject: (error: unknown) => void;
 }
 
 /**
@@ -65,7 +65,7 @@ export class SliceQueue {
   /** @throws what the job throws; CacheClosedError once `closed` answers true */
   run<T>(job: SlicedJob<T>, closed: () => boolean = never): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      this.waiting.push({ job, closed, resolve: resolve as (value: unknown) => void, reject });
+      this.waiting.push({ job, closed, resolve: resolve as Waiting['resolve'], reject });
       this.schedule();
     });
   }

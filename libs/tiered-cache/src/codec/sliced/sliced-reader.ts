@@ -167,8 +167,8 @@ export class SlicedReader implements SlicedJob<SlicedValue> {
   }
 
   /** Now that its data is whole. */
-  private make(frame: Frame, { deserialise }: RegisteredClass): void {
-    const value = deserialise!(frame.pending);
+  private make(frame: Frame, registered: RegisteredClass): void {
+    const value = registered.deserialise!(frame.pending);
     this.objects[frame.index] = value;
     const parent = this.stack.at(-1);
     if (parent === undefined) this.value = value;

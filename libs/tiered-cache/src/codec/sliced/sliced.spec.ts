@@ -32,7 +32,7 @@ const CLASSES: RegisteredClass[] = [
   { name: 'account', type: Account },
   {
     name: 'money',
-    type: Money as never,
+    type: Money,
     serialise: (money) => [(money as Money).amount, (money as Money).currency],
     deserialise: (data) => new Money(...(data as [bigint, string])),
   },
@@ -50,7 +50,7 @@ function countingQueue(msPerLook = 0) {
   return {
     queue,
     /** Runs turn after turn until nothing is left to do; answers how many there were. */
-    run(most = Infinity): number {
+    run: (most = Infinity): number => {
       while (turns.length > 0 && count < most) {
         count++;
         turns.shift()!();
@@ -80,8 +80,8 @@ function refusal(value: unknown): string {
 
 const holed: unknown[] = [1];
 holed[2] = 3;
-const longHoled: unknown[] = Array.from({ length: 300 }, (_, i) => i);
-delete longHoled[7];
+const longHoled: unknown[] = [0, 1, 2];
+for (let i = 8; i < 300; i++) longHoled[i] = i;
 longHoled.length = 1_000_000;
 
 describe('a value in slices comes back the same', () => {
@@ -149,7 +149,7 @@ describe('a value in slices comes back the same', () => {
     expect(back.self).toBe(back);
     expect(back.b[0]).toBe(back.a);
     expect(back.date).toBe(back.d);
-    const read = back.m.get(back.a) as any;
+    const read = back.m.get(back.a);
     expect(read).toBeInstanceOf(Account);
     expect(read.owner.of[0]).toBe(read);
     expect(read.owner.of[1]).toBe(back);
@@ -226,7 +226,7 @@ describe('what would be lost is refused, with its place', () => {
     class Basket {
       constructor(readonly list: unknown[]) {}
     }
-    const own = codecOf(undefined, [{ name: 'b', type: Basket as never, serialise: (b) => (b as Basket).list, deserialise: (data) => new Basket(data as unknown[]) }]); // prettier-ignore
+    const own = codecOf(undefined, [{ name: 'b', type: Basket, serialise: (b) => (b as Basket).list, deserialise: (data) => new Basket(data as unknown[]) }]); // prettier-ignore
     list.push(new Basket(list));
     expect(() => own.encode(list)).toThrow(/cycle/);
     const basket = new Basket([1]);
@@ -336,7 +336,7 @@ describe('freezing', () => {
   const read = async (value: unknown, freeze = true) => codec.read(codec.encode(value), freeze, open);
 
   it('freezes everything where everything can be frozen', async () => {
-    const { value, frozen } = (await read({ a: [{ b: 1 }, [undefined, 1n]], n: Object.create(null) })) as any;
+    const { value, frozen }: any = await read({ a: [{ b: 1 }, [undefined, 1n]], n: Object.create(null) });
     expect(frozen).toBe(true);
     for (const one of [value, value.a, value.a[0], value.a[1], value.n])
       expect(Object.isFrozen(one)).toBe(true);
@@ -346,7 +346,7 @@ describe('freezing', () => {
 
   it('freezes nothing where something cannot be', async () => {
     for (const one of [new Date(1), new Map(), new Set(), Buffer.from('a'), /x/, new Error('x'), new Account('a'), new Money(1n, 'a')]) {
-      const { value, frozen } = (await read({ one, other: {} })) as any;
+      const { value, frozen }: any = await read({ one, other: {} });
       expect([frozen, Object.isFrozen(value), Object.isFrozen(value.other)]).toEqual([false, false, false]);
     } // prettier-ignore
   });
