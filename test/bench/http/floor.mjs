@@ -13,7 +13,9 @@ const load = (name) => import(pathToFileURL(require.resolve(name)).href);
 process.on('disconnect', () => process.exit(0));
 process.on('SIGTERM', () => process.exit(0));
 process.on('message', ({ type, answers }) => {
-  if (type === 'answers') void (kind === 'node' ? node : nest)(answers);
+  if (type !== 'answers') return;
+  if (kind === 'node') node(answers);
+  else void nest(answers);
 });
 process.send({ type: 'waiting' });
 
