@@ -6,9 +6,13 @@ const ROWS = Array.from({ length: 16 }, (_, i) =>
   Array.from({ length: 100 }, (__, j) => makeValue(i * 100 + j)),
 );
 
-/** @param {(value: unknown) => Buffer} encode @param {(bytes: Buffer) => any} decode */
-export function serialisePaths(encode, decode) {
-  const counted = { kind: 'sync', expected: (n) => n };
+/**
+ * @param {(value: unknown) => Buffer | Promise<Buffer>} encode
+ * @param {(bytes: Buffer) => any} decode
+ * @param {'sync' | 'async'} kind
+ */
+export async function serialisePaths(encode, decode, kind = 'sync') {
+  const counted = { kind, expected: (n) => n };
   const encoding = {
     ...counted,
     call: 'encode(id)',
@@ -21,13 +25,13 @@ export function serialisePaths(encode, decode) {
       'encode a small object': { ...encoding, ids: SMALL },
       'decode a small object': {
         ...decoding,
-        ids: SMALL.map(encode),
+        ids: await Promise.all(SMALL.map(encode)),
         consume: "sum += value.currency === 'USD' ? 1 : 0;",
       },
       'encode 100 rows': { ...encoding, ids: ROWS },
       'decode 100 rows': {
         ...decoding,
-        ids: ROWS.map(encode),
+        ids: await Promise.all(ROWS.map(encode)),
         consume: 'sum += value.length === 100 ? 1 : 0;',
       },
     },

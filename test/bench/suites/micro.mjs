@@ -106,12 +106,14 @@ export async function batch(bench) {
 }
 
 export async function serialise(bench) {
-  const modules = {
-    JSON: 'serialise-json',
-    v8: 'serialise-v8',
-    strata: 'serialise-strata',
+  const modules = { JSON: 'serialise-json', v8: 'serialise-v8', strata: 'serialise-strata' };
+  const strata = (more) => ({ module: 'serialise-strata', context: { ...bench.context, ...more } });
+  const contenders = {
+    ...entriesOf(modules, bench.context),
+    'strata, msgpack': strata({ codec: 'msgpack' }),
+    'strata, deflate': strata({ compression: 'deflate' }),
   };
-  bench.add(await takeTurns(bench.turns(), entriesOf(modules, bench.context)), {
+  bench.add(await takeTurns(bench.turns(), contenders), {
     suite: 'serialise',
     unit: 'ns/op',
   });
