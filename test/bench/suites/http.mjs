@@ -19,7 +19,7 @@ const WRITES = 0.02;
  * meanwhile is loaded anew), then the turn's parts.
  */
 const PACES = {
-  quick: { rounds: 2, warm: 2.5, lead: 0.2, full: 0.8, writes: 0.5, alone: 0.3 },
+  quick: { rounds: 2, warm: 1.5, lead: 0.1, full: 0.6, writes: 0.4, alone: 0.25 },
   full: { rounds: 5, warm: 6, lead: 0.3, full: 2, writes: 1.2, alone: 0.8 },
 };
 /** Requests after which a server is warm. */
