@@ -80,10 +80,13 @@ export class CacheNamespace<T = unknown> {
 
   /** L1 only, synchronous: the value, or undefined. @throws InvalidKeyError */
   peek(id: string): T | undefined {
-    const slot = this.isExact ? this.index.get(id) : this.find(id);
-    if (slot !== undefined && this.isPlain(slot)) {
-      this.l1.used(slot);
-      return this.l1.value(slot) as T;
+    const found = this.isExact ? this.index.get(id) : this.find(id);
+    if (found !== undefined) {
+      const slot = found | 0;
+      if (this.isPlain(slot)) {
+        this.l1.used(slot);
+        return this.l1.value(slot) as T;
+      }
     }
     return this.peekClosely(id);
   }

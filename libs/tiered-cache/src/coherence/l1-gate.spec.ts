@@ -18,12 +18,12 @@ describe('beside a shared tier', () => {
     const clock = new Counted();
     const gate = new L1Gate(clock);
     gate.log = { validUntil: 1_500 };
-    for (let i = 0; i < 100; i++) expect(gate.time()).toBe(1_000);
+    for (let i = 0; i < 100; i++) expect(gate.isBefore(i % 2 === 0 ? 1_000 : 1_001)).toBe(i % 2 === 1);
     expect(clock.readings).toBe(100);
     clock.jump(499);
-    expect(gate.time()).toBe(1_499);
+    expect([gate.isBefore(1_499), gate.isBefore(1_499.1)]).toEqual([false, true]);
     clock.jump(1);
-    expect(gate.time()).toBe(Infinity);
+    expect(gate.isBefore(Infinity)).toBe(false);
   });
 });
 
@@ -31,7 +31,7 @@ describe('in embedded mode', () => {
   it('a streak of hits in one callback shares a reading, 128 at most', () => {
     const clock = new Counted();
     const gate = new L1Gate(clock);
-    for (let i = 0; i < 1_300; i++) gate.time();
+    for (let i = 0; i < 1_300; i++) gate.isBefore(5_000);
     expect(clock.readings).toBeLessThan(1_300 / 100);
     expect(clock.readings).toBeGreaterThanOrEqual(1_300 / 129);
   });
@@ -40,7 +40,7 @@ describe('in embedded mode', () => {
     const clock = new Counted();
     const gate = new L1Gate(clock);
     for (let i = 0; i < 100; i++) {
-      gate.time();
+      gate.isBefore(5_000);
       clock.jump(1);
     }
     expect(clock.readings).toBe(100);
@@ -49,32 +49,32 @@ describe('in embedded mode', () => {
   it('a shared reading ends with its callback', async () => {
     const clock = new Counted();
     const gate = new L1Gate(clock);
-    for (let i = 0; i < 5; i++) gate.time();
+    for (let i = 0; i < 5; i++) gate.isBefore(5_000);
     clock.jump(5_000);
     await nextTurn();
-    expect(gate.time()).toBe(6_000);
+    expect([gate.isBefore(6_000), gate.isBefore(6_000.1)]).toEqual([false, true]);
   });
 
   it('counts as a second later: a callback held up for less makes nobody outlive its time', () => {
     const clock = new Counted();
     const gate = new L1Gate(clock);
-    for (let i = 0; i < 5; i++) gate.time();
+    for (let i = 0; i < 5; i++) gate.isBefore(5_000);
     clock.jump(1_000);
-    expect(gate.time()).toBeGreaterThanOrEqual(2_000);
+    expect(gate.isBefore(2_000)).toBe(false);
   });
 
   it('hits that are far apart end the sharing, though a streak came before', () => {
     const clock = new Counted();
     const gate = new L1Gate(clock);
-    for (let i = 0; i < 5; i++) gate.time();
+    for (let i = 0; i < 5; i++) gate.isBefore(5_000);
     for (let i = 0; i < 140; i++) {
       clock.jump(1);
-      gate.time();
+      gate.isBefore(5_000);
     }
     clock.readings = 0;
     for (let i = 0; i < 40; i++) {
       clock.jump(1);
-      expect(gate.time()).toBe(1_140 + i + 1);
+      expect(gate.isBefore(1_140 + i + 1 + (i % 2))).toBe(i % 2 === 1);
     }
     expect(clock.readings).toBe(40);
   });

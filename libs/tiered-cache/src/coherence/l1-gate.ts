@@ -13,7 +13,7 @@ const APART_MS = 0.005;
 const MARGIN_MS = 1_000;
 
 /**
- * What a hit in L1 has to know beside its node: the time, whether the validity clock runs, and where the tags stand.
+ * What a hit in L1 has to know beside its entry: the time, whether the validity clock runs, and where the tags stand.
  *
  * Beside a shared tier each hit reads the clock, after it was asked and before it answers: a reading made earlier in the
  * same callback says nothing about a callback that was held up (docs/decisions/0016). Without one there is nothing to be
@@ -38,16 +38,13 @@ export class L1Gate {
     this.mayShare = clock.turns === true;
   }
 
-  /**
-   * Compared with a node's `attentionTick`: below it there is nothing to think about. Infinity while the validity clock
-   * stands.
-   */
-  time(): number {
+  /** Is it earlier than `at`, the moment at which an entry needs attention? Never while the validity clock stands. */
+  isBefore(at: number): boolean {
     if (this.left > 0) {
       this.left--;
-      return this.shared;
+      return this.shared < at;
     }
-    return this.look();
+    return this.look() < at;
   }
 
   private look(): number {

@@ -23,6 +23,7 @@ export interface Admission {
 /**
  * Puts an entry into L1 iff nothing invalidated it since `marker` was opened; the tags that the marker watched become its
  * vector, in which nothing has moved by now. Answers whether it was admitted.
+ * @param id as it was asked for, where that is known: text that is asked for again is found faster than another copy of it
  */
 export function admit(
   core: CacheCore,
@@ -30,6 +31,7 @@ export function admit(
   key: EntryKey,
   marker: Marker,
   entry: Admission,
+  id?: string,
 ): boolean {
   if (core.closed || !ns.settings.l1 || !marker.clean || entry.expiresInMs <= 0) return false;
   // An unanswered invalidation concerns what the shared tier still holds; here it was applied at once.
@@ -40,6 +42,7 @@ export function admit(
   const { delivery, bytes } = entry;
   const isPlain = delivery.isShared && !delivery.isError;
   return core.l1.put(ns.shelf, key, {
+    id: ns.settings.normalizeId === null ? id : undefined,
     value: isPlain ? delivery.take() : undefined,
     bytes,
     expiresAt,
@@ -71,12 +74,13 @@ export function promote(
   key: EntryKey,
   marker: Marker,
   { header, delivery, payloadBytes }: StoredEntry,
+  id?: string,
 ): boolean {
   const lifeMs = header.expires - header.created;
   const expiresInMs = Math.min(header.expires - core.clock.now(), lifeMs);
   const { created, loadMs, slidingMs, staleUntil, expires } = header;
   const bytes = nodeBytes(key, payloadBytes);
-  return admit(core, ns, key, marker, {
+  const admission = {
     delivery,
     bytes,
     expiresInMs,
@@ -85,7 +89,8 @@ export function promote(
     created,
     loadMs,
     slidingMs,
-  });
+  };
+  return admit(core, ns, key, marker, admission, id);
 }
 
 /** A freshly loaded entry, with its whole life before it. */

@@ -62,7 +62,7 @@ export async function askShared(
     const wanted =
       request.mode === 'read' || (request.mode === 'refresh' && entry.header.created > request.newerThan);
     if (verdict.kind === 'hit' && wanted) {
-      promote(core, ns, key, flight.marker, entry);
+      promote(core, ns, key, flight.marker, entry, request.id);
       return entry;
     }
     if (verdict.kind === 'stale') onStale(entry);

@@ -185,7 +185,7 @@ export class BatchRead {
         const raw = raws[i] ?? null;
         const verdict = raw === null ? null : await judge(core, ns, strict, wanted.flight.marker, raw);
         if (verdict?.kind === 'hit' && wanted.request.mode === 'read') {
-          promote(core, ns, wanted.flight.key, wanted.flight.marker, verdict.entry);
+          promote(core, ns, wanted.flight.key, wanted.flight.marker, verdict.entry, wanted.id);
           settle(wanted, verdict.entry.delivery, 'l2-hit');
           slideStored(core, ns, wanted.flight.key, verdict.entry);
           continue;

@@ -173,7 +173,7 @@ export class EntryOps {
     const { core } = this;
     const markers = entries.map(({ key }) => core.markers.open(key, tags));
     const keep = (one: Fillable, marker: Marker) => {
-      if (one.intact()) admit(core, ns, one.key, marker, admissionOf(one.entry));
+      if (one.intact()) admit(core, ns, one.key, marker, admissionOf(one.entry), one.id);
     };
     try {
       if (!ns.settings.l2 || core.remote === null) return entries.forEach((one, i) => keep(one, markers[i]!));

@@ -129,7 +129,7 @@ export async function store(
         if (ns.settings.fillBehind) flight?.deliver(entry.delivery, 'miss');
         filled = await fill(core, request, lease, entry, tags, late);
       }
-      if (filled) admit(core, ns, key, marker, admissionOf(entry));
+      if (filled) admit(core, ns, key, marker, admissionOf(entry), request.id);
     }
     if (late === null) learnTags(core, request, value);
     return entry.delivery;

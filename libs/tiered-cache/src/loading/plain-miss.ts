@@ -139,7 +139,7 @@ export class PlainMiss extends AsyncResource implements Asker<Acquired | boolean
       request.ns.counters.fillsRejected++;
       return this.notStored(entry);
     }
-    admit(core, request.ns, request.key, flight.marker, admissionOf(entry));
+    admit(core, request.ns, request.key, flight.marker, admissionOf(entry), request.id);
     flight.finish(entry.delivery, 'miss');
   }
 

@@ -264,7 +264,7 @@ export class ReadThrough {
     if (entry === null) return false;
     ns.missesInARow = 0;
     try {
-      promote(core, ns, key, flight.marker, entry);
+      promote(core, ns, key, flight.marker, entry, request.id);
       flight.finish(entry.delivery, 'l2-hit');
       slideStored(core, ns, key, entry);
     } catch (error) {

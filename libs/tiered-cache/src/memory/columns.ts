@@ -1,5 +1,5 @@
-/** The columns begin with room for so many entries and double when that is not enough. */
-const FIRST = 1_024;
+/** The columns begin with room for so many entries (360 KB), most caches' number, and double when that is not enough. */
+const FIRST = 16_384;
 
 /**
  * The entries of L1, one row each, in parallel arrays by slot: 38 bytes a row, where an object with the same fields takes
@@ -8,21 +8,29 @@ const FIRST = 1_024;
  */
 export class Columns {
   /** What everybody is handed; undefined in free rows, and for entries that are copied for each reader. */
-  values: unknown[] = [];
+  values: unknown[];
   /** The id as the index of the shelf knows it; '' in free rows. */
-  ids: string[] = [];
+  ids: string[];
   /** Monotonic ms of the first moment at which somebody has to think; -Infinity: always. */
-  attention = new Float64Array(0);
+  attention: Float64Array;
   /** Where the tags stood (the gate's epoch) when the entry's were last seen unchanged; -1 in free rows. */
-  stamps = new Float64Array(0);
-  generations = new Uint32Array(0);
+  stamps: Float64Array;
+  generations: Uint32Array;
   /** Number of the shelf. */
-  shelves = new Uint16Array(0);
+  shelves: Uint16Array;
 
   /** Rows that were ever used. */
   private used = 0;
 
-  constructor(private readonly maxEntries: number) {}
+  constructor(private readonly maxEntries: number) {
+    const room = Math.min(maxEntries, FIRST);
+    this.values = new Array<unknown>(room).fill(undefined);
+    this.ids = new Array<string>(room).fill('');
+    this.attention = new Float64Array(room);
+    this.stamps = new Float64Array(room);
+    this.generations = new Uint32Array(room);
+    this.shelves = new Uint16Array(room);
+  }
 
   /** Rows there is room for. */
   get room(): number {
@@ -33,7 +41,7 @@ export class Columns {
   extend(slot: number): boolean {
     if (slot >= this.used) this.used = slot + 1;
     if (slot < this.room) return false;
-    const room = Math.min(this.maxEntries, Math.max(FIRST, 2 * this.room));
+    const room = Math.min(this.maxEntries, 2 * this.room);
     // Arrays that are pushed to are up to half as long again as they need to be.
     this.values = lengthened(this.values, room, undefined);
     this.ids = lengthened(this.ids, room, '');

@@ -55,6 +55,8 @@ export interface MemoryStore {
 
 /** Times are monotonic milliseconds; Infinity: never, or for ever. */
 export interface NewEntry {
+  /** As its namespace knows it, where that is at hand: the very text that it is asked by is found fastest. */
+  id: string | undefined;
   /** What everybody is handed; undefined for what has a `delivery` of its own. */
   value: unknown;
   /** Approximate bytes held, key included. */

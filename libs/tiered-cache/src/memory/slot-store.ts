@@ -23,8 +23,8 @@ const POLICY_SEED = 1;
 export interface Gate {
   /** Moves with every touch of a tag. */
   readonly epoch: number;
-  /** Monotonic ms, or Infinity while nothing may be served. */
-  time(): number;
+  /** Is it earlier than `at` (monotonic ms)? False while nothing may be served. */
+  isBefore(at: number): boolean;
 }
 
 /**
@@ -37,22 +37,25 @@ export interface Gate {
  * What few entries have (tags of their own, stale times, refresh-ahead, sliding, copies for each reader, cached errors)
  * stands in two side tables. Expiry goes by a timing wheel, eviction by GittinsPolicy, to whom a hit is one write.
  *
+ * What is read at every hit is in fields that are written once: V8 takes those for constants, but not `#private` ones, nor
+ * arrays that were replaced by longer ones (above FIRST entries, columns.ts).
+ *
  * Measured on Node 20 for small values: docs/performance.md and docs/decisions/0017.
  */
 export class SlotStore implements MemoryStore {
-  readonly #columns: Columns;
-  readonly #policy: EvictionPolicy;
-  readonly #wheel = new ExpiryWheel();
-  readonly #promises: SettledPromises;
+  private readonly columns: Columns;
+  private readonly policy: EvictionPolicy;
+  private readonly wheel = new ExpiryWheel();
+  private readonly promises: SettledPromises;
   /** By number. */
-  readonly #shelves: Shelf[] = [];
-  readonly #byName = new Map<string, Shelf>();
+  private readonly shelves: Shelf[] = [];
+  private readonly byName = new Map<string, Shelf>();
   /** For ids that go by their hash. */
-  readonly #hashed = new Map<string, Shelf>();
+  private readonly hashed = new Map<string, Shelf>();
   /** All tags of the entries that carry more than the namespace's own. */
-  readonly #tags = new Map<number, readonly TagState[]>();
-  readonly #specials = new Map<number, Special>();
-  readonly #hash: KeyHash;
+  private readonly tags = new Map<number, readonly TagState[]>();
+  private readonly specials = new Map<number, Special>();
+  private readonly hash: KeyHash;
 
   /** @throws InvalidOptionsError unless both budgets are positive integers */
   constructor(
@@ -63,28 +66,29 @@ export class SlotStore implements MemoryStore {
     for (const name of ['maxEntries', 'maxBytes'] as const)
       if (!Number.isSafeInteger(options[name]) || options[name] < 1)
         throw new InvalidOptionsError(`l1.${name}`, options[name], 'a positive integer');
-    this.#columns = new Columns(maxEntries);
-    this.#policy = new GittinsPolicy({ maxEntries, maxWeight: maxBytes, seed: POLICY_SEED });
-    this.#promises = new SettledPromises(maxEntries);
+    this.columns = new Columns(maxEntries);
+    this.wheel.grow(this.columns.room);
+    this.policy = new GittinsPolicy({ maxEntries, maxWeight: maxBytes, seed: POLICY_SEED });
+    this.promises = new SettledPromises(maxEntries);
     const secret = randomBytes(8);
-    this.#hash = new KeyHash([secret.readInt32LE(0), secret.readInt32LE(4)]);
+    this.hash = new KeyHash([secret.readInt32LE(0), secret.readInt32LE(4)]);
   }
 
   get size(): number {
-    return this.#policy.size;
+    return this.policy.size;
   }
 
   get bytes(): number {
-    return this.#policy.weight;
+    return this.policy.weight;
   }
 
   shelf(namespace: string): Shelf {
-    return this.#byName.get(namespace) ?? this.#newShelf(namespace, false);
+    return this.byName.get(namespace) ?? this.newShelf(namespace, false);
   }
 
   slotOf(key: EntryKey): number | undefined {
     const namespace = key.slice(0, Math.max(0, key.indexOf(':')));
-    const shelf = (goesByHash(key, namespace) ? this.#hashed : this.#byName).get(namespace);
+    const shelf = (goesByHash(key, namespace) ? this.hashed : this.byName).get(namespace);
     if (shelf === undefined) return undefined;
     const id = idIn(key, namespace);
     return id === null ? undefined : shelf.index.get(id);
@@ -93,23 +97,23 @@ export class SlotStore implements MemoryStore {
   put(plain: Shelf, key: EntryKey, entry: NewEntry): boolean {
     const { namespace } = plain;
     const shelf = goesByHash(key, namespace)
-      ? (this.#hashed.get(namespace) ?? this.#newShelf(namespace, true))
+      ? (this.hashed.get(namespace) ?? this.newShelf(namespace, true))
       : plain;
-    const id = idIn(key, namespace)!;
+    const id = shelf !== plain || entry.id === undefined ? idIn(key, namespace)! : entry.id;
     const weight = entry.bytes >= 1 ? Math.ceil(entry.bytes) : 1;
     const known = shelf.index.get(id);
-    const slot = known === undefined ? this.#admit(shelf, id, weight) : this.#replace(known, weight);
+    const slot = known === undefined ? this.admit(shelf, id, weight) : this.replace(known, weight);
     if (slot === -1) return false;
-    this.#write(slot, shelf, entry);
+    this.write(slot, shelf, entry);
     return true;
   }
 
-  #admit(shelf: Shelf, id: string, weight: number): number {
-    const slot = this.#policy.admit(this.#hash.of(id) ^ shelf.seed, weight);
+  private admit(shelf: Shelf, id: string, weight: number): number {
+    const slot = this.policy.admit(this.hash.of(id) ^ shelf.seed, weight);
     if (slot === -1) return -1;
-    this.#letGo();
-    const columns = this.#columns;
-    if (columns.extend(slot)) this.#wheel.grow(columns.room);
+    this.letGo();
+    const columns = this.columns;
+    if (columns.extend(slot)) this.wheel.grow(columns.room);
     const own = ownText(id);
     columns.ids[slot] = own;
     columns.shelves[slot] = shelf.number;
@@ -118,97 +122,97 @@ export class SlotStore implements MemoryStore {
   }
 
   /** The same row for the new value; where that is too heavy, none: the caller has a newer value all the same. */
-  #replace(slot: number, weight: number): number {
-    if (!this.#policy.reweigh(slot, weight)) {
-      this.#remove(slot);
+  private replace(slot: number, weight: number): number {
+    if (!this.policy.reweigh(slot, weight)) {
+      this.remove(slot);
       return -1;
     }
-    this.#letGo();
-    this.#tags.delete(slot);
-    this.#specials.delete(slot);
-    this.#promises.forget(slot);
-    this.#columns.generations[slot]!++;
+    this.letGo();
+    this.tags.delete(slot);
+    this.specials.delete(slot);
+    this.promises.forget(slot);
+    this.columns.generations[slot]!++;
     return slot;
   }
 
   /** Everything but id and shelf. */
-  #write(slot: number, shelf: Shelf, { value, expiresAt, tags, special }: NewEntry): void {
-    const columns = this.#columns;
+  private write(slot: number, shelf: Shelf, { value, expiresAt, tags, special }: NewEntry): void {
+    const columns = this.columns;
     columns.values[slot] = value;
     columns.stamps[slot] = this.gate.epoch;
     // The state of a tag is made anew when it was forgotten: with a version above every stamp before.
     if (tags.length === 1) shelf.own = tags[0]!;
-    else this.#tags.set(slot, tags.slice());
+    else this.tags.set(slot, tags.slice());
     if (special === undefined) columns.attention[slot] = expiresAt;
     else {
-      this.#specials.set(slot, special);
+      this.specials.set(slot, special);
       columns.attention[slot] = attentionOf(special);
     }
-    this.#wheel.file(slot, special === undefined ? expiresAt : special.staleUntil);
+    this.wheel.file(slot, special === undefined ? expiresAt : special.staleUntil);
   }
 
   /** What the policy has put out. */
-  #letGo(): void {
-    const { evicted } = this.#policy;
+  private letGo(): void {
+    const { evicted } = this.policy;
     for (let i = 0; i < evicted.length; i++) {
       const slot = evicted[i]!;
-      const { namespace } = this.#shelfOf(slot);
-      this.#forget(slot);
+      const { namespace } = this.shelfOf(slot);
+      this.forget(slot);
       this.options.onRemoval?.(namespace, 'evict');
     }
   }
 
-  #remove(slot: number): void {
-    this.#policy.onRemove(slot);
-    this.#forget(slot);
+  private remove(slot: number): void {
+    this.policy.onRemove(slot);
+    this.forget(slot);
   }
 
   /** Nothing in here leads to the entry any longer, or keeps its value alive. */
-  #forget(slot: number): void {
-    const columns = this.#columns;
-    this.#shelfOf(slot).index.delete(columns.ids[slot]!);
-    this.#wheel.remove(slot);
-    this.#promises.forget(slot);
-    if (this.#tags.size > 0) this.#tags.delete(slot);
-    if (this.#specials.size > 0) this.#specials.delete(slot);
+  private forget(slot: number): void {
+    const columns = this.columns;
+    this.shelfOf(slot).index.delete(columns.ids[slot]!);
+    this.wheel.remove(slot);
+    this.promises.forget(slot);
+    if (this.tags.size > 0) this.tags.delete(slot);
+    if (this.specials.size > 0) this.specials.delete(slot);
     columns.free(slot);
   }
 
   delete(key: EntryKey): boolean {
     const slot = this.slotOf(key);
     if (slot === undefined) return false;
-    this.#remove(slot);
+    this.remove(slot);
     return true;
   }
 
   deleteMatching(matches: (key: EntryKey) => boolean): void {
-    for (const shelf of this.#shelves)
+    for (const shelf of this.shelves)
       for (const [id, slot] of shelf.index)
-        if (!this.isIntact(slot) || matches(shelf.keyOf(id))) this.#remove(slot);
+        if (!this.isIntact(slot) || matches(shelf.keyOf(id))) this.remove(slot);
   }
 
   clear(): void {
-    this.#policy.clear();
-    this.#columns.clear();
-    this.#wheel.clear();
-    this.#promises.clear();
-    this.#tags.clear();
-    this.#specials.clear();
-    for (const shelf of this.#shelves) shelf.index.clear();
+    this.policy.clear();
+    this.columns.clear();
+    this.wheel.clear();
+    this.promises.clear();
+    this.tags.clear();
+    this.specials.clear();
+    for (const shelf of this.shelves) shelf.index.clear();
   }
 
   sweep(now: number): number {
     let left = 0;
     for (let looked = 0; looked < SWEEP_LIMIT; looked++) {
-      const slot = this.#wheel.take(now);
+      const slot = this.wheel.take(now);
       if (slot === -1) break;
-      const until = this.#staleUntil(slot);
+      const until = this.staleUntil(slot);
       if (until > now) {
-        this.#wheel.file(slot, until);
+        this.wheel.file(slot, until);
         continue;
       }
-      const { namespace } = this.#shelfOf(slot);
-      this.#remove(slot);
+      const { namespace } = this.shelfOf(slot);
+      this.remove(slot);
       left++;
       this.options.onRemoval?.(namespace, 'expire');
     }
@@ -216,80 +220,80 @@ export class SlotStore implements MemoryStore {
   }
 
   used(slot: number): void {
-    this.#policy.onHit(slot);
+    this.policy.onHit(slot);
   }
 
   isPlain(slot: number): boolean {
     const { gate } = this;
-    const columns = this.#columns;
-    return columns.stamps[slot] === gate.epoch && gate.time() < columns.attention[slot]!;
+    const columns = this.columns;
+    return columns.stamps[slot] === gate.epoch && gate.isBefore(columns.attention[slot]!);
   }
 
   isPlainAt(slot: number, now: number): boolean {
-    const columns = this.#columns;
+    const columns = this.columns;
     return columns.stamps[slot] === this.gate.epoch && now < columns.attention[slot]!;
   }
 
   isIntact(slot: number): boolean {
-    const { stamps } = this.#columns;
+    const { stamps } = this.columns;
     const stamp = stamps[slot]!;
     const { epoch } = this.gate;
     if (stamp === epoch) return true;
-    const tags = this.#tags.size === 0 ? undefined : this.#tags.get(slot);
+    const tags = this.tags.size === 0 ? undefined : this.tags.get(slot);
     if (tags === undefined) {
-      if (this.#shelfOf(slot).own!.version > stamp) return false;
+      if (this.shelfOf(slot).own!.version > stamp) return false;
     } else for (const { version } of tags) if (version > stamp) return false;
     stamps[slot] = epoch;
     return true;
   }
 
   value(slot: number): unknown {
-    return this.#columns.values[slot];
+    return this.columns.values[slot];
   }
 
   promise(slot: number): Promise<unknown> {
-    return this.#promises.of(slot, this.#columns.values[slot]);
+    return this.promises.of(slot, this.columns.values[slot]);
   }
 
   generation(slot: number): number {
-    return this.#columns.generations[slot]!;
+    return this.columns.generations[slot]!;
   }
 
   holds(slot: number, generation: number): boolean {
-    return this.#columns.generations[slot] === generation;
+    return this.columns.generations[slot] === generation;
   }
 
   expiresAt(slot: number): number {
-    return this.special(slot)?.expiresAt ?? this.#columns.attention[slot]!;
+    return this.special(slot)?.expiresAt ?? this.columns.attention[slot]!;
   }
 
   attentionAt(slot: number): number {
     const special = this.special(slot);
-    if (special === undefined) return this.#columns.attention[slot]!;
+    if (special === undefined) return this.columns.attention[slot]!;
     return Math.min(special.expiresAt, special.refreshAt, special.slideAt);
   }
 
   special(slot: number): Special | undefined {
-    return this.#specials.size === 0 ? undefined : this.#specials.get(slot);
+    return this.specials.size === 0 ? undefined : this.specials.get(slot);
   }
 
   retimed(slot: number): void {
     const special = this.special(slot);
-    if (special !== undefined) this.#columns.attention[slot] = attentionOf(special);
+    if (special !== undefined) this.columns.attention[slot] = attentionOf(special);
   }
 
   retime(slot: number, life: Pick<Special, 'expiresAt' | 'staleUntil' | 'slideAt'>): void {
     const special = this.special(slot);
-    if (special === undefined) this.#columns.attention[slot] = life.expiresAt;
+    if (special === undefined) this.columns.attention[slot] = life.expiresAt;
     else {
       Object.assign(special, life, { refreshAt: Infinity });
-      this.#columns.attention[slot] = attentionOf(special);
+      this.columns.attention[slot] = attentionOf(special);
     }
-    this.#wheel.file(slot, life.staleUntil);
+    this.wheel.file(slot, life.staleUntil);
   }
 
   node(slot: number): L1Node {
-    const { values, stamps, generations } = this.#columns;
+    const { values, stamps, generations } = this.columns;
     const special = this.special(slot);
     const expiresAt = this.expiresAt(slot);
     return new L1Node(
@@ -300,7 +304,7 @@ export class SlotStore implements MemoryStore {
       expiresAt,
       special?.staleUntil ?? expiresAt,
       special?.slidingMs ?? 0,
-      this.#tags.get(slot) ?? [this.#shelfOf(slot).own!],
+      this.tags.get(slot) ?? [this.shelfOf(slot).own!],
       stamps[slot]!,
     );
   }
@@ -311,25 +315,25 @@ export class SlotStore implements MemoryStore {
   }
 
   *entries(): IterableIterator<[EntryKey, L1Node]> {
-    for (const shelf of this.#shelves)
+    for (const shelf of this.shelves)
       for (const [id, slot] of shelf.index) yield [shelf.keyOf(id), this.node(slot)];
   }
 
-  #staleUntil(slot: number): number {
-    return this.special(slot)?.staleUntil ?? this.#columns.attention[slot]!;
+  private staleUntil(slot: number): number {
+    return this.special(slot)?.staleUntil ?? this.columns.attention[slot]!;
   }
 
-  #shelfOf(slot: number): Shelf {
-    return this.#shelves[this.#columns.shelves[slot]!]!;
+  private shelfOf(slot: number): Shelf {
+    return this.shelves[this.columns.shelves[slot]!]!;
   }
 
-  #newShelf(namespace: string, isHashed: boolean): Shelf {
-    const number = this.#shelves.length;
+  private newShelf(namespace: string, isHashed: boolean): Shelf {
+    const number = this.shelves.length;
     if (number === MOST_SHELVES)
       throw new InvalidOptionsError('namespaces', number, `fewer than ${MOST_SHELVES}`);
-    const shelf = new Shelf(namespace, number, this.#hash.of(namespace), isHashed);
-    this.#shelves.push(shelf);
-    (isHashed ? this.#hashed : this.#byName).set(namespace, shelf);
+    const shelf = new Shelf(namespace, number, this.hash.of(namespace), isHashed);
+    this.shelves.push(shelf);
+    (isHashed ? this.hashed : this.byName).set(namespace, shelf);
     return shelf;
   }
 }
