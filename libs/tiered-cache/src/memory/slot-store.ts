@@ -23,8 +23,8 @@ const POLICY_SEED = 1;
 export interface Gate {
   /** Moves with every touch of a tag. */
   readonly epoch: number;
-  /** Is it earlier than `at` (monotonic ms)? False while nothing may be served. */
-  isBefore(at: number): boolean;
+  /** Is it earlier than `at` (monotonic ms)? False while nothing may be served. `hits`: how many there were so far. */
+  isBefore(at: number, hits: number): boolean;
 }
 
 /**
@@ -226,7 +226,7 @@ export class SlotStore implements MemoryStore {
   isPlain(slot: number): boolean {
     const { gate } = this;
     const columns = this.columns;
-    return columns.stamps[slot] === gate.epoch && gate.isBefore(columns.attention[slot]!);
+    return columns.stamps[slot] === gate.epoch && gate.isBefore(columns.attention[slot]!, this.policy.hits);
   }
 
   isPlainAt(slot: number, now: number): boolean {

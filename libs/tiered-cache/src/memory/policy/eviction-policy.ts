@@ -5,6 +5,8 @@
 export interface EvictionPolicy {
   /** The entry in this slot was read. Costs one write; nothing is thought about until the next admission. */
   onHit(slot: number): void;
+  /** How often that was, in 30 bits. */
+  readonly hits: number;
   /**
    * A key that was asked for and is not here arrives. Makes room first: the slots that had to leave stand in
    * `evicted` afterwards; let go of what the store holds in them BEFORE using the returned slot, which may be one

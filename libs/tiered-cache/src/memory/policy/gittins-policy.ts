@@ -52,7 +52,7 @@ export class GittinsPolicy implements EvictionPolicy, Residents {
   /** Written at every hit: no `#private` fields, which V8 never takes for constants. */
   private readonly ring: Int32Array;
   private readonly ringMask: number;
-  private ringHead = 0;
+  hits = 0;
   private ringTail = 0;
   /** Counts requests, in 32 bits; ages are differences of it. Begins anywhere, so that its end is nothing special. */
   #now: number;
@@ -88,9 +88,9 @@ export class GittinsPolicy implements EvictionPolicy, Residents {
   }
 
   onHit(slot: number): void {
-    const head = this.ringHead;
-    this.ring[head & this.ringMask] = slot;
-    this.ringHead = (head + 1) & 0x3fffffff;
+    const { hits } = this;
+    this.ring[hits & this.ringMask] = slot;
+    this.hits = (hits + 1) & 0x3fffffff;
   }
 
   admit(hash: number, weight: number): number {
@@ -129,7 +129,7 @@ export class GittinsPolicy implements EvictionPolicy, Residents {
   }
 
   clear(): void {
-    this.ringTail = this.ringHead;
+    this.ringTail = this.hits;
     this.evicted.length = 0;
     this.#slots.clear();
     this.#ghosts.clear();
@@ -191,13 +191,13 @@ export class GittinsPolicy implements EvictionPolicy, Residents {
 
   /** Takes note of the hits since the last time. */
   #drain(): void {
-    const pending = (this.ringHead - this.ringTail) & 0x3fffffff;
+    const pending = (this.hits - this.ringTail) & 0x3fffffff;
     if (pending === 0) return;
     const ring = this.ring;
     const known = Math.min(pending, ring.length);
     this.#now = (this.#now + pending - known) | 0;
-    for (let i = this.ringHead - known; i !== this.ringHead; i++) this.#touch(ring[i & (ring.length - 1)]!);
-    this.ringTail = this.ringHead;
+    for (let i = this.hits - known; i !== this.hits; i++) this.#touch(ring[i & (ring.length - 1)]!);
+    this.ringTail = this.hits;
   }
 
   #touch(slot: number): void {
