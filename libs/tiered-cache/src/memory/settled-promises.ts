@@ -36,6 +36,6 @@ export class SettledPromises {
 
   clear(): void {
     this.#slots.fill(-1);
-    this.#promises.fill(undefined);
+    void this.#promises.fill(undefined);
   }
 }
