@@ -22,7 +22,13 @@ const WAYS: [name: string, way: () => Read][] = [
   [
     'getOrSetAgain',
     () => {
-      const call: RememberedRead = { id: 'a', loader: () => LOADED, options: undefined, slot: -1, generation: -1 };
+      const call: RememberedRead = {
+        id: 'a',
+        loader: () => LOADED,
+        options: undefined,
+        slot: -1,
+        generation: -1,
+      };
       return (items) => items.getOrSetAgain(call);
     },
   ],
@@ -230,7 +236,13 @@ describe('what is not handed out at once', () => {
 
   it('values that are copied: everybody has one of its own', async () => {
     const items = embedded().cache.namespace<Map<string, number>>('items');
-    const call: RememberedRead = { id: 'a', loader: () => new Map(), options: undefined, slot: -1, generation: -1 };
+    const call: RememberedRead = {
+      id: 'a',
+      loader: () => new Map(),
+      options: undefined,
+      slot: -1,
+      generation: -1,
+    };
     await items.getOrSet('a', () => new Map([['n', 1]]));
     const reads = [
       () => items.peek('a'),
