@@ -39,6 +39,7 @@ const OPTIONAL = [
   'prom-client',
   'class-validator',
   'class-transformer',
+  'msgpackr',
 ];
 
 describe('what the doors load', () => {
@@ -60,7 +61,7 @@ describe('what the doors load', () => {
   });
 
   it('loads no framework and no Redis client by the engine door', () => {
-    expect([...packagesLoadedBy('./engine')].sort()).toEqual(['cockatiel', 'devalue', 'lru-cache']);
+    expect([...packagesLoadedBy('./engine')].sort()).toEqual(['cockatiel', 'devalue']);
   });
 
   it.each([
