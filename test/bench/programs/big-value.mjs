@@ -8,6 +8,27 @@ import { answer } from './answer.mjs';
 /** The monitor's own period. */
 const RESOLUTION_MS = 1;
 
+/**
+ * The longest time between two turns of the event loop in which the system took the processor from nobody in this process:
+ * where more processes run than there are processors, the monitor shows mostly how long they wait for one.
+ */
+function ownStretches() {
+  const switches = () => process.resourceUsage().involuntaryContextSwitches;
+  let [longest, last, before, isOn] = [0, performance.now(), switches(), true];
+  const turn = () => {
+    const [now, current] = [performance.now(), switches()];
+    if (current === before) longest = Math.max(longest, now - last);
+    before = current;
+    last = performance.now();
+    if (isOn) setImmediate(turn);
+  };
+  setImmediate(turn);
+  return () => {
+    isOn = false;
+    return longest;
+  };
+}
+
 answer(async ({ build, redisUrl, megabytes }) => {
   const { TieredCache, createRedisTier } = await importEngine(build);
   const make = async () => {
@@ -30,7 +51,9 @@ answer(async ({ build, redisUrl, megabytes }) => {
     await sleep(20);
     monitor.enable();
     await sleep(20);
+    const stop = ownStretches();
     await work();
+    stalls[`longest stall of its own, ${what}`] = stop();
     await sleep(20);
     monitor.disable();
     stalls[`longest stall, ${what}`] = monitor.max / 1e6;
