@@ -24,8 +24,8 @@ export interface PreparedEntry {
   loadMs: number;
 }
 
-/** Bytes of bookkeeping that an L1 node costs beside key and payload; measured on Node 20. */
-const NODE_OVERHEAD = 400;
+/** Bytes that an entry of L1 costs beside key and payload, where it has nothing special (admit.ts); measured on Node 20. */
+const NODE_OVERHEAD = 150;
 
 /**
  * Encodes the value where the namespace needs it (for the shared tier, or to hand out a copy); a promise where that is
