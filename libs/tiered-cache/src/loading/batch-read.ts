@@ -13,7 +13,7 @@ import { store } from './load-and-store.js';
 import { hasLateTags, type ReadRequest, tagsOfRequest } from './read-request.js';
 import type { ReadThrough } from './read-through.js';
 import { slideStored } from './retime.js';
-import { runLoader } from './run-loader.js';
+import { type Loaded, runLoader } from './run-loader.js';
 import { askingLoad, dependOnFlight } from '../tracking/made-of-entries.js';
 import { trackedLoads } from '../tracking/tracked-context.js';
 import { TrackedLoad } from '../tracking/tracked-load.js';
@@ -90,11 +90,9 @@ export class BatchRead {
     const startedAt = this.core.clock.monotonic();
     const open = new Set(mine);
     const slow: Promise<void>[] = [];
-    const settle = (wanted: Wanted, delivery: Delivery, outcome: 'l2-hit' | 'miss') => {
-      wanted.flight.finish(delivery, outcome);
+    const answer = (wanted: Wanted, delivery: Delivery, outcome: 'l2-hit' | 'miss') => {
       if (wanted.request.outer !== null) dependOnFlight(wanted.request.outer, wanted.flight);
       open.delete(wanted);
-      this.flights.end(wanted.flight);
       if (delivery.isSlow) {
         const taken = Promise.resolve(delivery.take()).then((value) => void values.set(wanted.id, value));
         taken.catch(() => undefined); // As below.
@@ -102,6 +100,10 @@ export class BatchRead {
       } else values.set(wanted.id, delivery.take());
       if (outcome === 'miss') ns.counters.misses++;
       else ns.counters.l2Hits++;
+    };
+    const settle = (wanted: Wanted, delivery: Delivery, outcome: 'l2-hit' | 'miss') => {
+      wanted.flight.finish(delivery, outcome);
+      answer(wanted, delivery, outcome);
     };
     try {
       const { missing, busy } = await this.askShared(ns, mine, settle, startedAt);
@@ -129,19 +131,11 @@ export class BatchRead {
             hardTimeoutMs,
             tracked,
           });
-          await Promise.all(
-            missing.map(async (wanted) => {
-              const { request, flight, lease } = wanted;
-              flight.tracked = tracked;
-              const value = { value: loaded.get(wanted.id), loadMs };
-              const { core } = this;
-              settle(
-                wanted,
-                await store(core, request, flight.marker, value, flight.tags, lease, { tracked }),
-                'miss',
-              );
-            }),
-          );
+          const stored = missing.map((wanted) => {
+            wanted.flight.tracked = tracked;
+            return this.place(wanted, { value: loaded.get(wanted.id), loadMs }, answer);
+          });
+          await Promise.all(stored);
         } finally {
           tracked?.close();
         }
@@ -156,6 +150,36 @@ export class BatchRead {
       }
       throw error;
     }
+  }
+
+  /** Waits until it is stored, or, where the namespace fills behind the answer, until it is known. */
+  private place(
+    wanted: Wanted,
+    loaded: Loaded,
+    answer: (wanted: Wanted, delivery: Delivery, outcome: 'miss') => void,
+  ): Promise<void> {
+    const { request, flight, lease } = wanted;
+    return new Promise((resolve, reject) => {
+      let answered = false;
+      const deliver = (delivery: Delivery): void => {
+        if (answered) return;
+        answered = true;
+        flight.deliver(delivery, 'miss');
+        answer(wanted, delivery, 'miss');
+        resolve();
+      };
+      const options = { tracked: flight.tracked, flight: { deliver } };
+      store(this.core, request, flight.marker, loaded, flight.tags, lease, options).then(
+        (delivery) => {
+          flight.finish(delivery, 'miss');
+          deliver(delivery);
+        },
+        (error: unknown) => {
+          flight.fail(error);
+          reject(error);
+        },
+      );
+    });
   }
 
   private async askShared(
