@@ -320,6 +320,17 @@ describe('the vector', () => {
     expect(intact()).toEqual([false, false, false]);
   });
 
+  it('is that of the value that is there, not of one it replaced', () => {
+    const bench = new Bench(10);
+    bench.put('a', { own: ['t'] });
+    bench.put('a', { own: ['u'] });
+    bench.tags.touch('t');
+    expect(bench.store.isIntact(bench.slot('a')!)).toBe(true);
+    bench.put('a');
+    bench.tags.touch('u');
+    expect(bench.store.isIntact(bench.slot('a')!)).toBe(true);
+  });
+
   it('is compared once per touch: until then nobody has to think, after that once', () => {
     const bench = new Bench(10);
     bench.put('a');
@@ -406,6 +417,17 @@ describe('time', () => {
     expect(bench.store.sweep(19_999)).toBe(0);
     expect(bench.store.sweep(21_000)).toBe(1);
     expect(bench.ids).toEqual(['endless']);
+  });
+
+  it('spends nothing on what has left, and has nothing left of a value that was replaced', () => {
+    const bench = new Bench(10);
+    bench.put('a', { expiresAt: 1_000 });
+    bench.put('b', { special: special({ expiresAt: 1_000, staleUntil: 2_000, refreshAt: 500 }) });
+    bench.put('b', { expiresAt: 90_000 });
+    bench.delete('a');
+    expect([bench.store.sweep(50_000), bench.removed, bench.store.size]).toEqual([0, [], 1]);
+    const slot = bench.slot('b')!;
+    expect([bench.store.special(slot), bench.store.attentionAt(slot)]).toEqual([undefined, 90_000]);
   });
 
   it('a new life ends what was due of the old one', () => {
