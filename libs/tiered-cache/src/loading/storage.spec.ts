@@ -105,6 +105,21 @@ describe('big values', () => {
     return embedded({ namespaces: { items: { ttl: '10m', values } } }).cache;
   }
 
+  it('are read in turns of the event loop that others have, too', async () => {
+    const all = await shared();
+    const turnsToRead = async (id: string, value: Row[]): Promise<number> => {
+      await items(all, 0).set(id, value);
+      let turns = 0;
+      let isRead = false;
+      const count = () => (isRead ? undefined : (turns++, setImmediate(count)));
+      setImmediate(count);
+      await items(all, 1).getOrSet(id, () => []);
+      isRead = true;
+      return turns;
+    };
+    expect(await turnsToRead('big', big)).toBeGreaterThan(await turnsToRead('small', small));
+  });
+
   it('one decode serves all who wait for it', async () => {
     const all = await shared();
     await items(all, 0).set('a', big);
@@ -144,7 +159,7 @@ describe('big values', () => {
   });
 
   it('too large: set says so, a load is returned and not stored', async () => {
-    const all = await nodes({ maxEntryBytes: 50_000 }, { maxEntryBytes: 50_000 });
+    const all = await nodes({ maxEntryBytes: 20_000 }, { maxEntryBytes: 20_000 });
     await expect(items(all, 0).set('a', big)).rejects.toThrow(EntryTooLargeError);
     expect(await items(all, 0).getOrSet('a', () => big)).toStrictEqual(big);
     expect(await items(all, 1).get('a')).toBeUndefined();
