@@ -13,6 +13,7 @@ const ROWS = Array.from({ length: 16 }, (_, i) =>
  */
 export async function serialisePaths(encode, decode, kind = 'sync') {
   const counted = { kind, expected: (n) => n };
+  const all = (values) => Promise.all(values.map(async (value) => encode(value)));
   const encoding = {
     ...counted,
     call: 'encode(id)',
@@ -25,13 +26,13 @@ export async function serialisePaths(encode, decode, kind = 'sync') {
       'encode a small object': { ...encoding, ids: SMALL },
       'decode a small object': {
         ...decoding,
-        ids: await Promise.all(SMALL.map(encode)),
+        ids: await all(SMALL),
         consume: "sum += value.currency === 'USD' ? 1 : 0;",
       },
       'encode 100 rows': { ...encoding, ids: ROWS },
       'decode 100 rows': {
         ...decoding,
-        ids: await Promise.all(ROWS.map(encode)),
+        ids: await all(ROWS),
         consume: 'sum += value.length === 100 ? 1 : 0;',
       },
     },
