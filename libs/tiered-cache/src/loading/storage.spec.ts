@@ -117,7 +117,9 @@ describe('big values', () => {
       isRead = true;
       return turns;
     };
-    expect(await turnsToRead('big', big)).toBeGreaterThan(await turnsToRead('small', small));
+    await turnsToRead('first', small);
+    const least = await turnsToRead('small', small);
+    expect(await turnsToRead('big', big)).toBeGreaterThan(least);
   });
 
   it('one decode serves all who wait for it', async () => {
