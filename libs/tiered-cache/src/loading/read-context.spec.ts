@@ -15,5 +15,12 @@ describe('reads that leave together', () => {
     nodes[0]!.on('read', ({ id }) => seen.push(`${id} in ${request.getStore()}`));
     await Promise.all([read('d'), read('e')]);
     expect(seen).toEqual(['d in d', 'e in e']);
+
+    // Two requests for one entry, of which the second one joins the first.
+    seen.length = 0;
+    const join = (name: string) =>
+      request.run(name, () => nodes[0]!.getOrSet('items', 'f', async () => name));
+    expect(await Promise.all([join('first'), join('second')])).toEqual(['first', 'first']);
+    expect(seen).toEqual(['f in first', 'f in second']);
   });
 });

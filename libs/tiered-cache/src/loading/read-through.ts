@@ -141,13 +141,40 @@ export class ReadThrough {
    * late comers share one new load, and when that too is late twice over, they are told.
    * @throws ReentrantLoadError
    */
-  private async join(flight: Flight, request: ReadRequest, startedAt: number): Promise<unknown> {
+  private join(flight: Flight, request: ReadRequest, startedAt: number): Promise<unknown> {
+    // Listeners are told in the reader's own async context (`answer`).
+    if (this.core.events.readsWatched) return this.joinNext(flight, request, startedAt, false);
+    return new Promise((resolve, reject) => {
+      let waits = true;
+      const cancel = this.core.clock.setTimer(this.patienceMs(request, flight), () => {
+        waits = false;
+        this.joinNext(flight, request, startedAt, true).then(resolve, reject);
+      });
+      // As many as there are callers in a stampede: a promise and a timer each, and no more.
+      const done = (): void => {
+        if (!waits) return;
+        cancel();
+        resolve(this.answer(flight, request, startedAt));
+      };
+      flight.wait({ delivered: done, failed: done });
+    });
+  }
+
+  /**
+   * `isLate`: the flight was waited for in vain already. Whichever of those that are joined ends first answers: the slow one
+   * may still come in before the one that took over.
+   */
+  private async joinNext(
+    flight: Flight,
+    request: ReadRequest,
+    startedAt: number,
+    isLate: boolean,
+  ): Promise<unknown> {
     const { ns, key, id } = request;
-    // Whichever of them ends first answers: the slow one may still come in before the one that took over.
     const joined = [flight];
-    for (;;) {
+    for (let late = isLate; ; late = false) {
       const current = joined.at(-1)!;
-      const settled = await this.firstWithin(joined, this.patienceMs(request, current));
+      const settled = late ? null : await this.firstWithin(joined, this.patienceMs(request, current));
       if (settled !== null) return this.answer(settled, request, startedAt);
       const newer = this.flights.joinable(key);
       if (newer !== undefined && newer !== current) {
