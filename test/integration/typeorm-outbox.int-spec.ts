@@ -366,7 +366,7 @@ describeWithPostgres('the outbox', () => {
     const outbox = await node(cache);
     await until(() => outbox.state().backlog === 0);
     await dataSource.query(
-      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'nestjs-strata outbox'`,
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'nestjs-strata outbox' AND datname = current_database()`,
     );
     await stranger.query(`UPDATE instrument SET volume = 5 WHERE id = 1`);
     await drained();
