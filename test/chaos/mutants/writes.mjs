@@ -20,8 +20,8 @@ export const writes = [
     patches: [
       {
         file: 'libs/tiered-cache/src/coherence/invalidator.ts',
-        find: "pending = core.pending.add(change, true);\n      this.apply(change, 'local');",
-        replace: 'pending = { answered: () => undefined, due: () => undefined };',
+        find: "sent.bypass();\n      this.apply(change, 'local');",
+        replace: '',
       },
     ],
     faults: ['redis-stop', 'line-delay', 'line-drop'],
