@@ -29,10 +29,12 @@ const MAX_LENGTH = 256;
  */
 export class CallMemory {
   private root: Branch = { call: undefined, next: undefined };
+  /** Calls with one argument, which most are: nothing between the Map and the call. */
+  private readonly ones = new Map<unknown, RememberedCall>();
   private size = 0;
 
   one(argument: unknown): RememberedCall | undefined {
-    return this.root.next?.get(argument)?.call;
+    return this.ones.get(argument);
   }
 
   none(): RememberedCall | undefined {
@@ -44,6 +46,7 @@ export class CallMemory {
   }
 
   get(args: readonly unknown[]): RememberedCall | undefined {
+    if (args.length === 1) return this.one(args[0]);
     let branch: Branch | undefined = this.root;
     for (let i = 0; i < args.length && branch !== undefined; i++) branch = branch.next?.get(args[i]);
     return branch?.call;
@@ -53,6 +56,10 @@ export class CallMemory {
     if (args.length > MAX_ARGUMENTS || !args.every(isSmallPrimitive)) return;
     if (this.size >= MAX_CALLS) this.clear();
     this.size++;
+    if (args.length === 1) {
+      this.ones.set(args[0], call);
+      return;
+    }
     let branch = this.root;
     for (const argument of args) {
       branch.next ??= new Map();
@@ -65,6 +72,7 @@ export class CallMemory {
 
   clear(): void {
     this.root = { call: undefined, next: undefined };
+    this.ones.clear();
     this.size = 0;
   }
 }
